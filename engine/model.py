@@ -1,0 +1,459 @@
+"""The provider file as frozen pydantic models: the one description of the provider language.
+
+`schemas/provider.schema.json` and the reference in docs/ are generated from these models. A string in an
+expression's place becomes an `Expression`; everything else is literal. Keys that are not built yet are
+declared as `Unbuilt` and refuse to load.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler, model_validator
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from engine.places import Place, Scalar
+
+Literal_ = str | bool | int | float | None
+Kind = Literal["merchant", "store", "item", "variant", "category", "addon_group", "addon", "order"]
+Family = Literal["pos", "erp", "seller", "admin"]
+
+_NOWHERE = Place("", 1, 1)
+
+
+class Expression:
+    """JSONata source text with its place. Equal and hashable by text."""
+
+    __slots__ = ("scalar",)
+
+    def __init__(self, scalar: Scalar) -> None:
+        self.scalar = scalar
+
+    @property
+    def text(self) -> str:
+        return str(self.scalar)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Expression) and self.text == other.text
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+    def __repr__(self) -> str:
+        return f"Expression({self.text!r})"
+
+    @classmethod
+    def read(cls, value: object) -> Expression:
+        """An expression from a scalar of the file, or from plain text (which then has no place)."""
+        if isinstance(value, Expression):
+            return value
+        if isinstance(value, Scalar):
+            return cls(value)
+        if isinstance(value, str):
+            return cls(Scalar(value, value, _NOWHERE, ""))
+        raise PydanticCustomError(
+            "expression_expected",
+            "a JSONata expression is expected here; write a literal as {{value: {shown}}}",
+            {"shown": str(value).lower() if isinstance(value, bool) else str(value)},
+        )
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            cls.read, serialization=core_schema.plain_serializer_function_ser_schema(lambda e: e.text)
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"type": "string", "description": "A JSONata expression.", "x-jsonata": True}
+
+
+def _not_built(value: object) -> object:
+    raise PydanticCustomError("not_built", "this key is part of the provider language but is not built yet")
+
+
+Unbuilt = Annotated[None, BeforeValidator(_not_built)]
+
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def _seconds(value: object) -> object:
+    if isinstance(value, str) and (found := re.fullmatch(r"(\d{1,6})([smhd])", value)):
+        return int(found[1]) * _UNITS[found[2]]
+    if type(value) is int and value >= 0:
+        return value
+    raise PydanticCustomError("duration_expected", "a duration is expected, such as 30s, 10m, 2h or 1d")
+
+
+Duration = Annotated[
+    int,
+    BeforeValidator(_seconds, json_schema_input_type=Annotated[str, Field(pattern=r"^\d{1,6}[smhd]$")]),
+]
+"""Seconds, written as `30s`, `10m`, `2h`, `1d`."""
+
+
+class Node(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, populate_by_name=True)
+
+
+class Defaults(Node):
+    """What holds where neither the payload nor the connection says otherwise."""
+
+    currency: str | None = Field(None, pattern=r"^[A-Z]{3}$", description="ISO 4217 code of money without a currency.")
+    unit: str | None = Field(None, description="Unit of quantities without a unit, such as each or kg.")
+    time_zone: str | None = Field(None, description="IANA zone of times without a zone, such as Asia/Kolkata.")
+
+
+# ---- authentication ------------------------------------------------------------------------------------------
+
+
+class HeaderPart(Node):
+    header: str = Field(description="The value of a header.")
+
+
+class QueryPart(Node):
+    query: str = Field(description="The value of a query parameter.")
+
+
+class BodyPart(Node):
+    body: str = Field(description="The raw source text of a value in the JSON body, by dotted path.")
+
+
+class SignaturePart(Node):
+    signature: str = Field(description="A named part of the structured signature header, such as t.")
+
+
+class SortedParamsPart(Node):
+    sorted_params: Literal["query", "form", "query_and_form"] = Field(description="Parameters sorted by name.")
+    pair: str = Field("=", description="Between a name and its value.")
+    between: str = Field("&", description="Between two pairs.")
+
+
+class DigestPart(Node):
+    digest: Literal["sha1", "sha256", "sha512"] = Field(description="The hash of the raw body.")
+    encoding: Literal["hex", "base64", "base64url"] = Field("hex", description="How the hash is written.")
+
+
+class Base64Part(Node):
+    base64: tuple[RecipePart, ...] = Field(description="The base64 of the parts within.")
+
+
+class ValuePart(Node):
+    value: str = Field(description="Literal text.")
+
+
+RecipePart = (
+    Literal["raw_body", "minified_body", "url", "method"]
+    | HeaderPart
+    | QueryPart
+    | BodyPart
+    | SignaturePart
+    | SortedParamsPart
+    | DigestPart
+    | Base64Part
+    | ValuePart
+)
+
+
+class Located(Node):
+    """Where a value stands in the request: exactly one of header, query, form, body."""
+
+    header: str | None = Field(None, description="A header's name, in any case.")
+    query: str | None = Field(None, description="A query parameter's name.")
+    form: str | None = Field(None, description="A form field's name.")
+    body: str | None = Field(None, description="A dotted path in the JSON body.")
+
+    @model_validator(mode="after")
+    def _one(self) -> Located:
+        if sum(v is not None for v in (self.header, self.query, self.form, self.body)) != 1:
+            raise PydanticCustomError("one_location", "exactly one of header, query, form and body says where it stands")
+        return self
+
+
+class Signature(Located):
+    """Where the signature stands, and how it is read out of there."""
+
+    prefix: str = Field("", description="Text before the signature, such as sha256= .")
+    encoding: Literal["hex", "base64", "base64url"] = Field("hex", description="How the signature is written.")
+    parser: Literal["plain", "list", "pairs"] = Field(
+        "plain", description="plain: the whole value; list: several, separated; pairs: name=value parts."
+    )
+    separator: str = Field(",", description="Between the parts of a list or of pairs.")
+    take: str | None = Field(None, description="With pairs: the name of the parts that hold signatures.")
+
+
+class Timestamp(Node):
+    """When the sender signed, and how far that may lie from when the request was received."""
+
+    header: str | None = Field(None, description="The header that holds it.")
+    query: str | None = Field(None, description="The query parameter that holds it.")
+    body: str | None = Field(None, description="The dotted body path that holds it.")
+    signature: str | None = Field(None, description="The part of the signature header that holds it.")
+    unit: Literal["s", "ms", "rfc3339"] = Field("s", description="How it is written.")
+    tolerance: Duration = Field(300, description="How old it may be.")
+    future: Duration = Field(60, description="How far ahead it may be.")
+
+
+class NoneScheme(Node):
+    """Nothing is proved. Must be written out."""
+
+    scheme: Literal["none"]
+
+
+class TokenScheme(Located):
+    """A static token that both sides know, compared in constant time."""
+
+    scheme: Literal["token"]
+    prefix: str = Field("", description="Text before the token, such as Bearer and a space.")
+    secret: str = Field(description="The name of the connection's secret.")
+
+
+class BasicScheme(Node):
+    """HTTP Basic (RFC 7617). The secret is `user:password`."""
+
+    scheme: Literal["basic"]
+    secret: str = Field(description="The name of the connection's secret, whose value is user:password.")
+
+
+class HmacScheme(Node):
+    """A keyed hash over a recipe of the request's parts."""
+
+    scheme: Literal["hmac"]
+    algorithm: Literal["sha1", "sha256", "sha512"] = Field(description="Never taken from the request.")
+    sign: tuple[RecipePart, ...] = Field(("raw_body",), min_length=1, description="What is signed, part by part.")
+    secret: str = Field(description="The name of the connection's secret.")
+    key: Literal["utf8", "hex", "base64"] = Field("utf8", description="How the secret's text becomes the key.")
+    key_prefix: str = Field("", description="Stripped from the secret's text before it is decoded.")
+    signature: Signature
+    timestamp: Timestamp | None = None
+
+
+class AnyOf(Node):
+    any: tuple[Auth, ...] = Field(min_length=1, description="One of these must hold.")
+
+
+class AllOf(Node):
+    all: tuple[Auth, ...] = Field(min_length=1, description="All of these must hold, by one connection's secrets.")
+
+
+Scheme = Annotated[NoneScheme | TokenScheme | BasicScheme | HmacScheme, Field(discriminator="scheme")]
+Auth = AnyOf | AllOf | Scheme
+
+
+# ---- feeds ---------------------------------------------------------------------------------------------------
+
+
+class ScopeOf(Node):
+    merchant: Expression | None = Field(None, description="The provider's id of the merchant.")
+    store: Expression | None = Field(None, description="The provider's id of the store.")
+
+
+class PayloadHash(Node):
+    """What of the payload identifies a message that has no id of its own."""
+
+    of: tuple[Expression, ...] | None = Field(None, description="Only these values count.")
+    except_: tuple[str, ...] | None = Field(None, alias="except", description="Dotted paths that do not count.")
+    window: Duration | None = Field(None, description="How long an equal message is a duplicate.")
+    against: Literal["last"] | None = Field(None, description="last: a duplicate only of the scope's last accepted message.")
+
+    @model_validator(mode="after")
+    def _one(self) -> PayloadHash:
+        if self.of is not None and self.except_ is not None:
+            raise PydanticCustomError("of_or_except", "write either of or except, not both")
+        if (self.window is None) == (self.against is None):
+            raise PydanticCustomError("window_or_last", "write either window: 10m or against: last")
+        return self
+
+
+class Idempotency(Node):
+    event_id: tuple[Expression, ...] | None = Field(None, min_length=1, description="The provider's own id, or its parts.")
+    payload_hash: PayloadHash | None = Field(None, description="A hash, where there is no id.")
+
+    @model_validator(mode="after")
+    def _one(self) -> Idempotency:
+        if (self.event_id is None) == (self.payload_hash is None):
+            raise PydanticCustomError("one_strategy", "write either event_id or payload_hash")
+        return self
+
+
+class Check(Node):
+    that: Expression = Field(description="Must be true; otherwise the check fails.")
+    say: str = Field(description="What is wrong, for a person.")
+    on_fail: Literal["reject_item", "reject_delivery", "warn"] = Field("reject_item")
+
+
+class Constant(Node):
+    value: Any = Field(description="A literal.")
+
+
+ReaderName = Literal[
+    "text", "id", "integer", "decimal", "money", "minor_units", "flag", "epoch_s", "epoch_ms", "timestamp", "date", "list"
+]
+Table = dict[str, Any]
+
+
+class Mapped(Node):
+    """A field with more than an expression to say."""
+
+    from_: Expression = Field(alias="from", description="The value.")
+    as_: ReaderName | None = Field(None, alias="as", description="The reader; default: the canonical field's own.")
+    lookup: str | Table | None = Field(None, description="A table's name, or a table from text to values.")
+    otherwise: Any = Field(None, description="With lookup: for a value that is not in the table.")
+    default: Any = Field(None, description="Where the value is undefined.")
+    currency: Expression | None = Field(None, description="ISO 4217 code beside the amount.")
+    unit: Expression | None = Field(None, description="Unit beside the quantity.")
+    picture: str | tuple[str, ...] | None = Field(None, description="How a time is written: strptime directives.")
+    separator: str = Field(",", description="With as: list: between two elements.")
+
+
+class ListField(Node):
+    each: Expression = Field(description="The elements.")
+    let: dict[str, Expression] = Field(default_factory=dict)
+    when: Expression | None = None
+    fields: dict[str, FieldSpec] = Field(min_length=1)
+
+
+FieldSpec = Expression | Constant | ListField | Mapped
+
+
+class Version(Node):
+    from_: Expression = Field(alias="from")
+    as_: Literal["integer", "timestamp", "text"] = Field("timestamp", alias="as")
+
+
+class Rule(Node):
+    """How one kind of command comes out of a payload."""
+
+    command: str | None = Field(None, description="The canonical command; without one the rule only nests others.")
+    each: Expression | None = Field(None, description="The elements; always read as a list.")
+    let: dict[str, Expression] = Field(default_factory=dict, description="Names for values, in order.")
+    when: Expression | None = Field(None, description="Elements for which this is not true are left out.")
+    check: dict[str, Check] = Field(default_factory=dict, description="What must hold, by failure code.")
+    fields: dict[str, FieldSpec] = Field(default_factory=dict, description="The command's fields.")
+    version: Expression | Version | None = Field(None, description="Orders updates of one entity.")
+    commands: dict[str, Rule] = Field(default_factory=dict, description="Rules run for each element.")
+    snapshot: Unbuilt = None
+    fetch: Unbuilt = None
+
+
+class Rendered(Node):
+    expr: Expression
+
+
+class ReplySpec(Node):
+    """An answer: status, headers and one of json, text, empty."""
+
+    status: int = Field(200, ge=100, le=599)
+    headers: dict[str, str] = Field(default_factory=dict)
+    json_: Rendered | Any = Field(None, alias="json", description="A literal document, or {expr: …}.")
+    text: Rendered | str | None = Field(None, description="Literal text, or {expr: …}.")
+    empty: Literal[True] | None = Field(None, description="No body.")
+    xml: Unbuilt = None
+
+
+class Replies(Node):
+    accepted: ReplySpec | None = None
+    partial: ReplySpec | None = None
+    duplicate: ReplySpec | None = None
+    stale: ReplySpec | None = None
+    ignored: ReplySpec | None = None
+    parked: ReplySpec | None = None
+    rejected: ReplySpec | None = None
+    failed: ReplySpec | None = None
+    unauthorized: ReplySpec | None = None
+    busy: ReplySpec | None = None
+    unavailable: ReplySpec | None = None
+
+
+class Event(Node):
+    """What differs for one value of the feed's `event`."""
+
+    scope: ScopeOf | None = None
+    let: dict[str, Expression] = Field(default_factory=dict)
+    idempotency: Idempotency | Literal["none"] | None = None
+    commands: dict[str, Rule] = Field(default_factory=dict)
+    replies: Replies = Field(default_factory=Replies)
+
+
+class Limits(Node):
+    body: int | None = Field(None, ge=1, description="The largest body in bytes.")
+    elements: int | None = Field(None, ge=1, description="The most elements of one `each`.")
+
+
+class Ignored(Node):
+    path: str = Field(description="A dotted payload path; * stands for any key.")
+    because: str
+
+
+Accept = Literal["json", "ndjson", "form", "csv", "tsv"]
+
+
+def _accept_list(value: object) -> object:
+    for one in value if isinstance(value, list | tuple) else (value,):
+        name = next(iter(one), "") if isinstance(one, dict) else one
+        if name in ("xml", "x12", "xlsx"):
+            raise PydanticCustomError("not_built", "this format is part of the provider language but is not built yet")
+    return tuple(value) if isinstance(value, list | tuple) else (value,)
+
+
+class Feed(Node):
+    path: str | None = Field(None, description="The last part of the URL; default: the feed's name.")
+    method: str = Field("POST", pattern=r"^[A-Z]+$")
+    accept: Annotated[
+        tuple[Accept, ...], BeforeValidator(_accept_list, json_schema_input_type=Accept | tuple[Accept, ...])
+    ] = Field(("json",), description="The formats of the body; of several, Content-Type decides.")
+    unwrap: tuple[str, ...] = Field((), description="Dotted paths whose text is JSON, decoded in place.")
+    gzip: bool = Field(False, description="Content-Encoding gzip is accepted.")
+    limits: Limits = Field(default_factory=Limits)
+    connection: Expression | None = Field(None, description="Overrides the file's `connection:`.")
+    scope: ScopeOf = Field(default_factory=ScopeOf)
+    idempotency: Idempotency | Literal["none"] = Field(description="How a repeated message is known.")
+    let: dict[str, Expression] = Field(default_factory=dict)
+    event: Expression | None = Field(None, description="What kind of message it is.")
+    events: dict[str, Event] | None = Field(None, description="By the value of `event`.")
+    otherwise: Literal["reject", "ignore", "park"] | None = Field(None, description="For any other value of `event`.")
+    commands: dict[str, Rule] = Field(default_factory=dict)
+    ignore: tuple[Ignored, ...] = Field((), description="What is left unread, and why.")
+    replies: Replies = Field(default_factory=Replies)
+    ack: Literal["persisted"] | None = Field(None, description="Answer once the request is durable, before the work.")
+    answer: Unbuilt = None
+
+    @model_validator(mode="after")
+    def _events_said(self) -> Feed:
+        if (self.event is None) != (self.events is None):
+            raise PydanticCustomError("event_and_events", "event and events go together")
+        if self.events is not None and self.otherwise is None:
+            raise PydanticCustomError("otherwise_missing", "say what happens to any other event: otherwise: reject, ignore or park")
+        if self.events is None and not self.commands:
+            raise PydanticCustomError("nothing_to_do", "a feed needs commands, or event and events")
+        return self
+
+
+class Provider(Node):
+    """A whole provider file."""
+
+    spec: Literal["tiffin/v1"]
+    provider: str = Field(pattern=r"^[a-z][a-z0-9-]{0,62}$", description="The name in URLs; also the file's name.")
+    title: str
+    family: Family
+    revision: int = Field(ge=1, description="Raised when what the file emits changes.")
+    evidence: Literal["official", "observed", "assumed"]
+    defaults: Defaults = Field(default_factory=Defaults)
+    auth: Auth
+    connection: Expression | None = Field(None, description="Selects the connection where the URL does not.")
+    unmapped: dict[Kind, Literal["reject", "create", "park"]] = Field(default_factory=dict)
+    per_store: tuple[Kind, ...] | None = Field(
+        None, description="Kinds whose ids are unique within a store only; default: a pos's items, variants, categories, addon groups and addons."
+    )
+    lookups: dict[str, Table] = Field(default_factory=dict)
+    sensitive: tuple[str, ...] = Field((), description="Dotted payload paths that are stored encrypted.")
+    replies: Replies = Field(default_factory=Replies)
+    feeds: dict[str, Feed] = Field(min_length=1)
+    handshakes: Unbuilt = None
+    extends: Unbuilt = None
+
+
+for _model in (Base64Part, AnyOf, AllOf, ListField, Rule):
+    _model.model_rebuild()

@@ -1,0 +1,89 @@
+"""What goes into the group writer and what comes out of it. All are frozen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from engine.messages import Command, IdempotencyKey, NewMapping
+
+State = Literal[
+    "in_flight", "accepted", "partial", "duplicate", "stale", "ignored", "failed", "parked", "quarantined", "evicted"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class RawDelivery:
+    """A request as received, to be made durable before anything interprets it.
+
+    `headers` is a JSON array of [name, value] pairs in Latin-1 text, secrets replaced by a placeholder;
+    `sealed` holds what was replaced, encrypted (empty: nothing was). `body_sealed` says that `body` is
+    itself ciphertext because authentication finds a secret in it. `quarantined` is the auth failure's
+    code for a request that did not verify, "" otherwise.
+    """
+
+    id: str
+    received_at: datetime
+    tenant: str
+    provider: str
+    connection: str
+    feed: str
+    method: str
+    url: str
+    headers: bytes
+    sealed: bytes
+    body: bytes
+    body_sealed: bool
+    peer: str
+    spec_hash: str
+    quarantined: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """The outcome of one attempt at a delivery, to be committed with everything that stands for it.
+
+    `key` None claims nothing. `failures` are (class, code, JSON of the failure). `replay` marks an
+    attempt that an operator asked for: it is not refused as a duplicate of its own earlier attempts.
+    """
+
+    delivery: str
+    attempt: int
+    tenant: str
+    provider: str
+    connection: str
+    feed: str
+    event: str
+    state: State
+    at: datetime
+    received_at: datetime
+    key: IdempotencyKey | None
+    commands: tuple[Command, ...]
+    mappings: tuple[NewMapping, ...]
+    failures: tuple[tuple[str, str, bytes], ...]
+    results: bytes
+    entities: tuple[str, ...]
+    external_merchant: str
+    external_store: str
+    merchant_id: str
+    store_id: str
+    spec_hash: str
+    replay: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What the commit made of a conclusion.
+
+    `state` is the final one: the conclusion's own, or duplicate (another delivery holds the key, which
+    is `holder`), or stale (every command was older than what stands). `commands` were written to the
+    outbox. `remapped` is true when a canonical id that the conclusion created had meanwhile been given
+    another value: nothing was written, and the caller finishes again with fresh mappings.
+    """
+
+    state: State
+    commands: int
+    holder: str = ""
+    stale: int = 0
+    remapped: bool = False
