@@ -1,0 +1,213 @@
+"""Runs a feed's two programs: the fast one, and when it fails the guarded one that names every culprit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from engine.compiler import FAILED, FAILED_LIST, NESTED, Lets, Source, compile_rules
+from engine.jsonata import GUARDED, EngineName, JsonataError, Limits, Program, apply
+from engine.model import Rule
+from engine.places import Place, Scalar
+
+Index = tuple[int, ...]
+"""The positions of an element in its `each` and in those round it, outermost first."""
+
+LARGE = 65_536
+"""From this many bytes of body on, the document goes to the engine as JSON text, so other threads run."""
+
+
+@dataclass(slots=True)
+class Row:
+    """One element's evaluated object, on its way to a command. The finishing stage fills it in place."""
+
+    index: Index
+    values: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class BadExpression:
+    """An expression that failed. `rule` None: the delivery as a whole; `index` (): the rule as a whole."""
+
+    rule: str | None
+    index: Index
+    scalar: Scalar | None
+    place: Place | None
+    error: JsonataError
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """The rows of each rule (nested rules by `outer/inner`), the count of outermost elements, and failures."""
+
+    rows: Mapping[str, list[Row]]
+    bad: tuple[BadExpression, ...]
+
+
+class RulesProgram:
+    """The compiled rules of a feed or of one of its events."""
+
+    def __init__(self, lets: Lets, rules: Mapping[str, Rule], engine: EngineName) -> None:
+        self.rules = rules
+        self.names = tuple(_names(rules))
+        self.fast = compile_rules(lets, rules)
+        self._lets = lets
+        self._engine: EngineName = engine
+        self._fast = Program(self.fast.text, engine)
+        self._guarded: tuple[Source, Program] | None = None
+
+    def evaluate(self, document: Any, bindings: Mapping[str, Any], size: int) -> Evaluated:
+        """Raises JsonataError only for spent limits; every other failure is among `bad`."""
+        text = orjson.dumps(document).decode() if size > LARGE and self._engine == "jlens" else None
+        try:
+            return self._flatten(_run(self._fast, document, text, bindings, None), (), ())
+        except JsonataError as error:
+            if error.spent:
+                raise
+        return self._isolate(document, text, bindings)
+
+    def _isolate(self, document: Any, text: str | None, bindings: Mapping[str, Any]) -> Evaluated:
+        source, program = self._guarded_program()
+        trial = _Trial(source)
+        try:
+            results = _run(program, document, text, {**bindings, **trial.host}, GUARDED)
+        except JsonataError as error:
+            if error.spent:
+                raise
+            scalar, place = source.locate(error.start) or (None, None)
+            return Evaluated({name: [] for name in self.names}, (BadExpression(None, (), scalar, place, error),))
+        return self._flatten(results, source.spans, trial.found)
+
+    def _guarded_program(self) -> tuple[Source, Program]:
+        if self._guarded is None:
+            source = compile_rules(self._lets, self.rules, guarded=True)
+            self._guarded = source, Program(source.text, self._engine)
+        return self._guarded
+
+    def _flatten(self, results: Any, spans: Any, found: Any) -> Evaluated:
+        rows: dict[str, list[Row]] = {name: [] for name in self.names}
+        bad: list[BadExpression] = []
+        _collect(results, self.rules, "", (), rows, bad, found)
+        return Evaluated(rows, tuple(bad))
+
+
+def _run(
+    program: Program, document: Any, text: str | None, bindings: Mapping[str, Any], limits: Limits | None
+) -> Any:
+    if text is not None:
+        return program.evaluate_text(text, bindings, limits)
+    return program.evaluate(document, bindings, limits)
+
+
+def _names(rules: Mapping[str, Rule], prefix: str = "") -> list[str]:
+    found = []
+    for name, rule in rules.items():
+        found.append(prefix + name)
+        found += _names(rule.commands, f"{prefix}{name}/")
+    return found
+
+
+def _collect(
+    results: Any,
+    rules: Mapping[str, Rule],
+    prefix: str,
+    outer: Index,
+    rows: dict[str, list[Row]],
+    bad: list[BadExpression],
+    found: list[list[_Found]],
+) -> None:
+    """Walks the nested arrays of a program's answer into flat rows. `rules` has the order of the arrays."""
+    for (name, rule), elements in zip(rules.items(), _lists(results), strict=True):
+        full = prefix + name
+        target = rows[full]
+        for n, values in enumerate(_lists(elements)):
+            if values.__class__ is not dict:
+                continue
+            index = (*outer, n)
+            if FAILED in values:
+                bad += _bad(full, index, found[int(values[FAILED])])
+                continue
+            if FAILED_LIST in values:
+                bad += _bad(full, outer, found[int(values[FAILED_LIST])])
+                continue
+            nested = values.pop(NESTED, None)
+            target.append(Row(index, values))
+            if nested is not None:
+                _collect(nested, rule.commands, f"{full}/", index, rows, bad, found)
+
+
+def _lists(value: Any) -> list[Any]:
+    """The engines give undefined for an empty array in some positions, and numbers may come as floats."""
+    if value.__class__ is list:
+        return value  # type: ignore[no-any-return]
+    return [] if value is None else [value]
+
+
+_Found = tuple[tuple[Scalar, Place] | None, JsonataError]
+
+
+def _bad(rule: str, index: Index, found: list[_Found]) -> list[BadExpression]:
+    return [
+        BadExpression(rule, index, place[0] if place else None, place[1] if place else None, error)
+        for place, error in found
+    ]
+
+
+class _Trial:
+    """The host functions of a guarded program, and what they caught."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self.found: list[list[_Found]] = []
+        self._open: list[list[_Found]] = []
+        self.host: Mapping[str, Callable[..., Any]] = {
+            "_try": self._try,
+            "_try_list": self._try_list,
+            "_guard": self._guard,
+        }
+
+    def _try(self, whole: Any, by_expression: Any = None) -> Any:
+        try:
+            return apply(whole)
+        except JsonataError as error:
+            if error.spent:
+                raise
+            return {FAILED: self._file(error, by_expression)}
+
+    def _try_list(self, whole: Any) -> Any:
+        try:
+            return apply(whole)
+        except JsonataError as error:
+            if error.spent:
+                raise
+            return {FAILED_LIST: self._file(error, None)}
+
+    def _file(self, error: JsonataError, by_expression: Any) -> int:
+        caught: list[_Found] = []
+        n = len(self.found)
+        self.found.append(caught)
+        if by_expression is not None:
+            self._open.append(caught)
+            try:
+                apply(by_expression)
+            except JsonataError as second:
+                if second.spent:
+                    raise
+            finally:
+                self._open.pop()
+        if not caught:
+            caught.append((self._source.locate(error.start), error))
+        return n
+
+    def _guard(self, span: float, function: Any) -> Any:
+        try:
+            return apply(function)
+        except JsonataError as error:
+            if error.spent:
+                raise
+            scalar = self._source.spans[int(span)].scalar
+            self._open[-1].append((self._source.locate(error.start) or (scalar, scalar.place()), error))
+            return None

@@ -1,0 +1,64 @@
+"""The same programs on jsonata-python: the reference that results are compared with.
+
+The engine alters its input, shares state between evaluations of one expression and counts breadth as
+depth; hence a copy of the document, a new expression each time, and its time limit alone.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from jsonata.jexception import JException
+from jsonata.jsonata import Jsonata
+
+from engine.jsonata import JsonataError, Limits
+
+
+def evaluate_reference(text: str, document: Any, bindings: Mapping[str, Any], limits: Limits) -> Any:
+    """Evaluates with jsonata-python. Raises JsonataError; positions are not to be trusted."""
+    expression = _compiled(text)
+    frame = expression.create_frame(expression.environment)
+    frame.set_runtime_bounds(int(limits.timeout * 1000), None)
+    for name, value in bindings.items():
+        if callable(value):
+            frame.bind(name, Jsonata.JLambda(_host(value, expression)))
+        elif value is not None:
+            frame.bind(name, copy.deepcopy(value))
+    try:
+        return expression.evaluate(copy.deepcopy(document), frame)
+    except (JException, ValueError, ZeroDivisionError, TypeError, RecursionError) as error:
+        raise _from_reference(error) from None
+
+
+def _compiled(text: str) -> Jsonata:
+    try:
+        return Jsonata(text)
+    except (JException, ValueError) as error:
+        raise _from_reference(error) from None
+
+
+def _from_reference(error: Exception) -> JsonataError:
+    code = getattr(error, "error", None) or type(error).__name__
+    return JsonataError(str(code), str(error), None, None)
+
+
+def _host(function: Any, expression: Jsonata) -> Any:
+    """Hands the engine's own function values to a host function as things that can be called."""
+
+    def call(*arguments: Any) -> Any:
+        wrapped = [
+            (lambda a=a: _apply(expression, a)) if expression.is_function_like(a) else a
+            for a in arguments
+        ]
+        return function(*wrapped)
+
+    return call
+
+
+def _apply(expression: Jsonata, function: Any) -> Any:
+    try:
+        return expression.apply(function, [], None, expression.environment)
+    except (JException, ValueError, ZeroDivisionError, TypeError) as error:
+        raise _from_reference(error) from None
