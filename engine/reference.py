@@ -27,9 +27,18 @@ def evaluate_reference(text: str, document: Any, bindings: Mapping[str, Any], li
         elif value is not None:
             frame.bind(name, copy.deepcopy(value))
     try:
-        return expression.evaluate(copy.deepcopy(document), frame)
+        return _plain(expression.evaluate(copy.deepcopy(document), frame))
     except (JException, ValueError, ZeroDivisionError, TypeError, RecursionError) as error:
         raise _from_reference(error) from None
+
+
+def _plain(value: Any) -> Any:
+    """The engine's own list class as plain lists."""
+    if isinstance(value, list):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    return value
 
 
 def _compiled(text: str) -> Jsonata:

@@ -1,0 +1,56 @@
+"""Bodies become UTF-8: the charset that Content-Type declares is honoured, or refused by name."""
+
+from __future__ import annotations
+
+import codecs
+
+from engine.decoding.refusals import refusal, shown
+from engine.failures import Refusal
+
+BOM = codecs.BOM_UTF8
+UTF8 = frozenset({"", "utf-8", "utf8", "us-ascii", "ascii"})
+SINGLE_BYTE = {
+    "iso-8859-1": "iso-8859-1",
+    "iso8859-1": "iso-8859-1",
+    "latin1": "iso-8859-1",
+    "latin-1": "iso-8859-1",
+    "iso-8859-15": "iso-8859-15",
+    "windows-1252": "cp1252",
+    "cp1252": "cp1252",
+}
+_DECLARE = "Ask the sender for UTF-8, or for the charset parameter that its bytes are really in."
+
+
+def utf8(body: bytes, charset: str) -> bytes:
+    """The body without a byte order mark, in UTF-8 as far as the charset says so; not checked further."""
+    if charset not in UTF8:
+        body = text(body, charset).encode()
+    if body[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) or b"\0" in body[:4]:
+        raise refusal("body_wrong_charset", "The body is UTF-16 or UTF-32, not UTF-8.", _DECLARE)
+    return body[3:] if body.startswith(BOM) else body
+
+
+def text(body: bytes, charset: str) -> str:
+    """The body as text, without a byte order mark."""
+    codec = "utf-8" if charset in UTF8 else SINGLE_BYTE.get(charset)
+    if codec is None:
+        raise refusal(
+            "body_wrong_charset",
+            f"The charset {shown(charset)} is not read.",
+            "Ask the sender for UTF-8.",
+            charset=charset[:40],
+        )
+    try:
+        return body.decode(codec).removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        raise wrong_byte(error.start, charset) from None
+
+
+def wrong_byte(offset: int, charset: str = "") -> Refusal:
+    """The refusal of a body whose byte at `offset` (from 0) does not belong to its charset."""
+    return refusal(
+        "body_wrong_charset",
+        f"The body is not {charset or 'UTF-8'}: byte {offset} does not belong to it.",
+        _DECLARE,
+        offset=offset,
+    )

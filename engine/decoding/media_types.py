@@ -1,0 +1,105 @@
+"""What the headers say about a body, and which of the accepted formats it then has."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+from engine.decoding.charsets import BOM
+from engine.decoding.refusals import refusal, shown
+from engine.failures import Refusal
+
+FORM = "application/x-www-form-urlencoded"
+MULTIPART = "multipart/form-data"
+MEDIA_TYPES = {
+    "application/json": "json",
+    "application/x-json": "json",
+    "text/json": "json",
+    "text/x-json": "json",
+    "application/x-ndjson": "ndjson",
+    "application/ndjson": "ndjson",
+    "application/jsonl": "ndjson",
+    "application/x-jsonlines": "ndjson",
+    "application/jsonlines": "ndjson",
+    FORM: "form",
+    "text/csv": "csv",
+    "application/csv": "csv",
+    "text/x-csv": "csv",
+    "text/tab-separated-values": "tsv",
+    "text/tsv": "tsv",
+}
+
+_CHARSET = re.compile(r';\s*charset\s*=\s*"?([^";\s]*)', re.IGNORECASE)
+
+
+class Headers(NamedTuple):
+    """Content-Type and Content-Encoding, in lower case; "" where absent."""
+
+    media_type: str
+    charset: str
+    encoding: str
+
+
+def headers_of(headers: tuple[tuple[bytes, bytes], ...]) -> Headers:
+    """The first Content-Type, and every Content-Encoding but identity, joined with a comma."""
+    content_type: bytes | None = None
+    encodings = ""
+    for name, value in headers:
+        if name == b"content-type" and content_type is None:
+            content_type = value
+        elif name == b"content-encoding":
+            encodings += f",{value.decode('latin-1')}"
+    media_type, charset = _parsed(content_type or b"")
+    wanted = [e for e in (one.strip().lower() for one in encodings.split(",")) if e not in ("", "identity")]
+    return Headers(media_type, charset, ",".join(wanted))
+
+
+@lru_cache(maxsize=256)
+def _parsed(content_type: bytes) -> tuple[str, str]:
+    said = content_type.decode("latin-1")
+    charset = _CHARSET.search(said)
+    return said.partition(";")[0].strip().lower(), charset[1].lower() if charset else ""
+
+
+def format_of(accept: tuple[str, ...], headers: Headers, body: bytes) -> str:
+    """The format of a body. Of several accepted ones Content-Type decides; a single one it must not contradict.
+
+    Clients such as curl send JSON labelled as a form unless told otherwise, so a JSON feed refuses a form
+    by its bytes and not by its label.
+    """
+    if len(accept) == 1:
+        if _contradicts(accept[0], headers.media_type, body):
+            raise _unsupported(accept, headers.media_type)
+        return accept[0]
+    said = _named(headers.media_type)
+    if said not in accept:
+        raise _unsupported(accept, headers.media_type)
+    return said
+
+
+def _contradicts(accepted: str, media_type: str, body: bytes) -> bool:
+    if media_type == MULTIPART:
+        return True
+    opening = body[:64].removeprefix(BOM).lstrip()[:1]
+    return media_type == FORM and accepted in ("json", "ndjson") and opening not in (b"{", b"[", b"")
+
+
+def _named(media_type: str) -> str:
+    return "json" if media_type.endswith("+json") else MEDIA_TYPES.get(media_type, "")
+
+
+def _unsupported(accept: tuple[str, ...], media_type: str) -> Refusal:
+    wanted = [next(t for t, f in MEDIA_TYPES.items() if f == one) for one in accept]
+    said = (
+        f"Content-Type {shown(media_type)} is not"
+        if media_type
+        else "There is no Content-Type; it is not one"
+    )
+    return refusal(
+        "content_type_unsupported",
+        f"{said} what this feed takes: {', '.join(wanted)}.",
+        f"Send the body as {' or '.join(wanted)}, and say so in Content-Type.",
+        content_type=media_type[:80],
+        accepted=wanted,
+    )

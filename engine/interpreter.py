@@ -1,0 +1,274 @@
+"""The interpreter of one provider file: verify, read, draft, finish, reply.
+
+Each stage is a pure function of what is handed in; the flows between them do the storing.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from engine.addresses import address_allowed
+from engine.canon import Canon
+from engine.compiler import compile_elements
+from engine.decoding import decode
+from engine.drafting import Draft, draft
+from engine.evaluation import RulesProgram
+from engine.failures import Failure, Refusal, Unauthorized
+from engine.finish import Policy, make_ids, outcome_of
+from engine.jsonata import EngineName, JsonataError, Program
+from engine.messages import Connection, Outcome, Ref, Reply, Request, Result
+from engine.model import Event, Feed, Provider, Rule
+from engine.plans import Local, RulePlan, make_plans
+from engine.reading import Head, Reading, ValuesProgram, as_text
+from engine.replies import ReplyWriter
+from engine.signatures import verify
+from engine.unread import all_ignored
+
+_KINDS_PER_STORE = {"pos": frozenset({"item", "variant", "category", "addon_group", "addon"})}
+_POLICIES: Mapping[str, Policy] = {
+    "merchant": "reject", "store": "reject", "item": "create", "variant": "create",
+    "category": "create", "addon_group": "create", "addon": "create", "order": "create",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Branch:
+    """The compiled rules of a feed, or of one event of it."""
+
+    head: Head
+    rules: Mapping[str, Rule]
+    program: RulesProgram
+    replies: ReplyWriter
+    elements: tuple[tuple[str, tuple[str, ...]], ...]
+    elements_program: Program | None
+
+
+class CompiledFeed:
+    """A feed with everything that can be prepared before the first request."""
+
+    def __init__(self, name: str, feed: Feed, provider: Provider, engine: EngineName) -> None:
+        self.name, self.feed = name, feed
+        self.path = feed.path or name
+        connection = feed.connection or provider.connection
+        self.connection = Program(connection.text, engine) if connection else None
+        self.event = ValuesProgram(feed.let, {"e": feed.event}, engine) if feed.event else None
+        make = functools.partial(_branch, name, feed, provider, engine)
+        self.plain = make(None)
+        self.events = {key: make(event) for key, event in (feed.events or {}).items()}
+
+    def branch(self, event: str) -> Branch:
+        return self.events.get(event, self.plain)
+
+
+def _branch(name: str, feed: Feed, provider: Provider, engine: EngineName, event: Event | None) -> Branch:
+    rules = {**feed.commands, **(event.commands if event else {})}
+    head = Head(name, feed, event, engine)
+    levels = (*((event.replies,) if event else ()), feed.replies, provider.replies)
+    by_each: dict[str, list[str]] = {}
+    eaches = {}
+    for rule_name, rule in rules.items():
+        if rule.each:
+            by_each.setdefault(rule.each.text, []).append(rule_name)
+            eaches.setdefault(rule.each.text, rule.each)
+    elements = compile_elements(head.lets, eaches.values()) if eaches else None
+    return Branch(
+        head,
+        rules,
+        RulesProgram(head.lets, rules, engine),
+        ReplyWriter(levels, engine),
+        tuple((each, tuple(names)) for each, names in by_each.items()),
+        Program(elements.text, engine) if elements else None,
+    )
+
+
+class Interpreter:
+    """A provider file made ready to run. Safe to share between threads."""
+
+    def __init__(self, provider: Provider, spec_hash: str, canon: Canon, engine: EngineName = "jlens") -> None:
+        self.provider, self.spec_hash = provider, spec_hash
+        self._canon = canon
+        self._replies = ReplyWriter((provider.replies,), engine)
+        self.feeds = {name: CompiledFeed(name, feed, provider, engine) for name, feed in provider.feeds.items()}
+        self._policies: Mapping[str, Policy] = {**_POLICIES, **provider.unmapped}
+        per_store = provider.per_store
+        self._per_store = (
+            frozenset(per_store) if per_store is not None else _KINDS_PER_STORE.get(provider.family, frozenset())
+        )
+        self._plans = functools.lru_cache(256)(self._make_plans)
+
+    def feed_of(self, method: str, tail: str) -> str | None:
+        """The feed that answers a method at the last part of a URL: by its path, or else by its name."""
+        named = None
+        for name, compiled in self.feeds.items():
+            if compiled.feed.method != method:
+                continue
+            if compiled.path == tail:
+                return name
+            if name == tail:
+                named = name
+        return named
+
+    def methods_of(self, tail: str) -> tuple[str, ...]:
+        """The methods that some feed answers at the last part of a URL; empty: no feed has it."""
+        return tuple(c.feed.method for name, c in self.feeds.items() if tail in (c.path, name))
+
+    def connection_key(self, feed: str, request: Request) -> str | None:
+        """What the file's `connection:` says. Never raises: it only selects which secret to try."""
+        compiled = self.feeds[feed]
+        if compiled.connection is None:
+            return None
+        try:
+            document = decode(compiled.feed, request)
+            return as_text(compiled.connection.evaluate(document, {"request": request.bindings}))
+        except (Refusal, JsonataError):
+            return None
+
+    def verify(self, request: Request, connection: Connection) -> None:
+        """Raises Unauthorized."""
+        if connection.allow and not address_allowed(request.peer, connection.allow):
+            raise Unauthorized(
+                Failure(
+                    "auth",
+                    "address_not_allowed",
+                    "The caller's address is not in the connection's allowlist.",
+                    "Add the address with --allow, or declare the proxy in TIFFIN_TRUSTED_PROXIES.",
+                )
+            )
+        verify(self.provider.auth, request, connection.secrets)
+
+    def read(self, feed: str, request: Request, connection: Connection) -> Reading:
+        """Document, event, scope and key. Raises Refusal."""
+        compiled = self.feeds[feed]
+        document = decode(compiled.feed, request)
+        bindings = {"request": request.bindings, "settings": dict(connection.settings)}
+        event = ""
+        if compiled.event is not None:
+            event = as_text(compiled.event.evaluate(document, bindings).get("e")) or ""
+        branch = compiled.branch(event)
+        scope, key = branch.head.read(document, bindings, request, connection, self.provider.provider)
+        reading = Reading(feed, event, document, scope, key, request, connection)
+        if compiled.event is not None and event not in compiled.events:
+            return replace(reading, settled=self._otherwise(compiled.feed, event))
+        return reading
+
+    def _otherwise(self, feed: Feed, event: str) -> Outcome:
+        if feed.otherwise == "ignore":
+            return Outcome("ignored")
+        failure = Failure(
+            "validation",
+            "event_unknown",
+            f"The event {event!r} is not one of {', '.join(feed.events or ())}.",
+            "Add it to the feed's events, or say otherwise: ignore.",
+            place=str(feed.event.scalar.start) if feed.event else "",
+            facts={"event": event},
+        )
+        return Outcome("parked" if feed.otherwise == "park" else "rejected", failures=(failure,))
+
+    def draft(self, reading: Reading) -> Draft:
+        """Evaluates the rules. Raises Refusal."""
+        compiled = self.feeds[reading.feed]
+        branch = compiled.branch(reading.event)
+        plans = self._plans(reading.feed, reading.event, reading.connection.currency, reading.connection.time_zone)
+        return draft(reading, branch.program, plans, self._per_store, compiled.feed.limits.elements)
+
+    def _make_plans(self, feed: str, event: str, currency: str | None, zone: str | None) -> tuple[RulePlan, ...]:
+        defaults = self.provider.defaults
+        local = Local(currency or defaults.currency, defaults.unit, zone or defaults.time_zone)
+        branch = self.feeds[feed].branch(event)
+        return tuple(make_plans(branch.rules, self.provider, self._canon, local))
+
+    def finish(self, drafted: Draft, resolved: Mapping[Ref, str], delivery: str) -> Outcome:
+        """The outcome of a draft. A draft is finished once: its values are filled in place."""
+        reading = drafted.reading
+        provider = self.provider
+        ids = make_ids(drafted, resolved, provider.provider, self._policies)
+        claim = _claim(reading, delivery)
+        outcome = outcome_of(drafted, ids, provider.provider, provider.revision, claim, delivery)
+        if outcome.verdict == "parked" and not outcome.failures:
+            return self._nothing_emitted(reading, outcome)
+        return outcome
+
+    def _nothing_emitted(self, reading: Reading, outcome: Outcome) -> Outcome:
+        if all_ignored(reading.document, [entry.path for entry in self.feeds[reading.feed].feed.ignore]):
+            return replace(outcome, verdict="ignored")
+        failure = Failure(
+            "processing",
+            "nothing_emitted",
+            "The message gave no command, and nothing in the provider file explains it.",
+            "Look at what `when` left out; name what may be left unread under ignore.",
+        )
+        return replace(outcome, failures=(failure,))
+
+    def refused(self, failure: Failure) -> Outcome:
+        """The outcome of a Refusal."""
+        return Outcome("failed" if failure.cls == "processing" else "rejected", failures=(failure,))
+
+    def results(self, reading: Reading, outcome: Outcome) -> tuple[Result, ...]:
+        """What became of each element of the outermost `each`. Rules with the same `each` share elements."""
+        branch = self.feeds[reading.feed].branch(reading.event)
+        if branch.elements_program is None:
+            return ()
+        try:
+            lists = branch.elements_program.evaluate(reading.document, reading.bindings)
+        except JsonataError:
+            return ()
+        found: list[Result] = []
+        for (_, rules), elements in zip(branch.elements, lists or (), strict=False):
+            mine = [f for f in outcome.failures if f.rule.split("/", 1)[0] in rules and not f.warning]
+            whole = [f for f in outcome.failures if f.element is None and not f.warning]
+            found += _results(elements, mine, whole)
+        return tuple(found)
+
+    def reply(
+        self,
+        feed: str | None,
+        verdict: str,
+        *,
+        reading: Reading | None = None,
+        outcome: Outcome | None = None,
+        failure: Failure | None = None,
+        receipt: Mapping[str, Any] | None = None,
+        urls: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """The answer to the provider. `receipt` is what the receipt URL would show, JSON values only."""
+        event = reading.event if reading else ""
+        writer = self.feeds[feed].branch(event).replies if feed else self._replies
+        problem = failure or next(iter(outcome.failures if outcome else ()), None)
+        bindings: dict[str, Any] = {"receipt": dict(receipt or {}), "urls": dict(urls or {})}
+        if problem is not None:
+            bindings["problem"] = problem.to_json()
+        document = None
+        if reading is not None:
+            document = reading.document
+            bindings.update(reading.bindings)
+            if outcome is not None and writer.uses("results", verdict):
+                bindings["results"] = [_result_json(r) for r in self.results(reading, outcome)]
+        return writer.write(verdict, document, bindings)
+
+
+def _claim(reading: Reading, delivery: str) -> str:
+    """What a delivery's commands are keyed by: a payload hash may be accepted again, so its delivery counts."""
+    if reading.key is None:
+        return f"delivery:{delivery}"
+    if reading.key.strategy == "event_id":
+        return reading.key.text
+    return f"{reading.key.text}:{delivery}"
+
+
+def _results(elements: Iterable[Any], failures: list[Failure], whole: list[Failure]) -> list[Result]:
+    by_element: dict[int, list[Failure]] = {}
+    for failure in failures:
+        if failure.element is not None:
+            by_element.setdefault(failure.element, []).append(failure)
+    found = []
+    for n, wrapped in enumerate(elements or ()):
+        problems = (*whole, *by_element.get(n, ()))
+        found.append(Result(wrapped.get("e") if isinstance(wrapped, dict) else wrapped, not problems, problems))
+    return found
+
+
+def _result_json(result: Result) -> dict[str, Any]:
+    return {"element": result.element, "ok": result.ok, "problems": [p.to_json() for p in result.problems]}
