@@ -22,7 +22,7 @@ def address_allowed(peer: str, allow: tuple[str, ...]) -> bool:
 
 
 def caller(peer: str, forwarded_for: Iterable[str], trusted: tuple[str, ...]) -> str:
-    """The caller's address. `forwarded_for` are the values of X-Forwarded-For in order; `trusted` CIDR blocks.
+    """The caller's address. `forwarded_for`: the values of X-Forwarded-For in order; `trusted`: CIDR blocks.
 
     The values are read from the right, for as long as the part before was added by a declared proxy:
     what stands further left may be anybody's invention. The peer itself where a part is no address.

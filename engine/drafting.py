@@ -14,7 +14,7 @@ from engine.jsonata import JsonataError
 from engine.messages import Ref
 from engine.plans import Column, RulePlan, Values
 from engine.reading import Reading, expression_failure
-from engine.readers import Unreadable
+from engine.unreadable import Unreadable
 
 
 @dataclass(frozen=True, slots=True)

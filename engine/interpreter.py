@@ -180,12 +180,17 @@ class Interpreter:
         branch = self.feeds[feed].branch(event)
         return tuple(make_plans(branch.rules, self.provider, self._canon, local))
 
-    def finish(self, drafted: Draft, resolved: Mapping[Ref, str], delivery: str) -> Outcome:
-        """The outcome of a draft. A draft is finished once: its values are filled in place."""
+    def finish(
+        self, drafted: Draft, resolved: Mapping[Ref, str], delivery: str, claimant: str = ""
+    ) -> Outcome:
+        """The outcome of a draft. A draft is finished once: its values are filled in place.
+
+        `claimant` is the delivery whose key this one takes over, "" where it claims its own.
+        """
         reading = drafted.reading
         provider = self.provider
         ids = make_ids(drafted, resolved, provider.provider, self._policies)
-        claim = _claim(reading, delivery)
+        claim = _claim(reading, claimant or delivery)
         outcome = outcome_of(drafted, ids, provider.provider, provider.revision, claim, delivery)
         if outcome.verdict == "parked" and not outcome.failures:
             return self._nothing_emitted(reading, outcome)

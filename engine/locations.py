@@ -33,7 +33,7 @@ def timestamp_location(timestamp: Timestamp) -> tuple[Where, str]:
 
 @dataclass(frozen=True, slots=True)
 class Locations:
-    """Where requests carry secrets themselves, so that they are stored sealed. Header names are lower case."""
+    """Where requests carry secrets themselves, to be stored sealed. Header names are lower case."""
 
     headers: frozenset[str]
     query: frozenset[str]

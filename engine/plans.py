@@ -14,7 +14,8 @@ from engine.canon import Canon, CommandSchema, FieldSchema
 from engine.compiler import CURRENCY, UNIT
 from engine.model import Constant, Expression, FieldSpec, ListField, Mapped, Provider, Rule, Version
 from engine.places import Place
-from engine.readers import Reader, Unreadable, make_reader
+from engine.readers import Reader, make_reader
+from engine.unreadable import Unreadable
 
 Values = dict[str, Any]
 Fail = Callable[[int, "Column", Unreadable], None]

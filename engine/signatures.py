@@ -67,7 +67,7 @@ def _telling(refused: Unauthorized) -> int:
     return -1 if code == "secret_missing" else _TELLING.index(code.rsplit("_", 1)[1])
 
 
-# ---- none, token, basic ----------------------------------------------------------
+# ---- none, token, basic ----------------------------------------
 
 
 def _check_none(scheme: NoneScheme, parts: RequestParts, secrets: Secrets) -> None:
@@ -123,7 +123,7 @@ def _check_basic(scheme: BasicScheme, parts: RequestParts, secrets: Secrets) -> 
         )
 
 
-# ---- hmac ----------------------------------------------------------
+# ---- hmac ----------------------------------------
 
 
 def _check_hmac(scheme: HmacScheme, parts: RequestParts, secrets: Secrets) -> None:
@@ -185,7 +185,8 @@ def _check_age(timestamp: Timestamp, age: timedelta) -> None:
     distance = f"{abs(seconds):.0f} seconds {'before' if seconds > 0 else 'after'} it was received"
     raise _refused(
         "timestamp_outside_tolerance",
-        f"The request was signed {distance}; {timestamp.tolerance} before and {timestamp.future} after are allowed.",
+        f"The request was signed {distance}; allowed are {timestamp.tolerance} before "
+        f"and {timestamp.future} after.",
         "Set the sender's clock, or have it sign each attempt anew.",
         age_seconds=int(seconds),
         tolerance=timestamp.tolerance,
@@ -200,7 +201,7 @@ _SCHEMES: Mapping[str, Callable[[Any, RequestParts, Secrets], None]] = {
     "hmac": _check_hmac,
 }
 
-# ---- what they share ----------------------------------------------------------
+# ---- what they share ----------------------------------------
 
 _SAME_TOKEN = "Configure the same token on both sides."  # noqa: S105
 

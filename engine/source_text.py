@@ -19,7 +19,7 @@ _STRING_OR_SPACE = re.compile(rb'("[^"\\]*(?:\\.[^"\\]*)*")|[ \t\r\n]+', re.S)
 
 
 class JsonSource:
-    """A JSON body whose values' source can be asked for. Raises Refusal for a body that is not strict JSON."""
+    """A JSON body whose values' source can be asked for. Raises Refusal for what is not strict JSON."""
 
     def __init__(self, body: bytes) -> None:
         self._body = body.removeprefix(BOM)

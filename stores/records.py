@@ -46,6 +46,7 @@ class Conclusion:
 
     `key` None claims nothing. `failures` are (class, code, JSON of the failure). `replay` marks an
     attempt that an operator asked for: it is not refused as a duplicate of its own earlier attempts.
+    `claimant` is the delivery whose id went into the command keys ("": this one).
     """
 
     delivery: str
@@ -70,6 +71,7 @@ class Conclusion:
     store_id: str
     spec_hash: str
     replay: bool = False
+    claimant: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ class Committed:
     `state` is the final one: the conclusion's own, or duplicate (another delivery holds the key, which
     is `holder`), or stale (every command was older than what stands). `commands` were written to the
     outbox. `remapped` is true when a canonical id that the conclusion created had meanwhile been given
-    another value: nothing was written, and the caller finishes again with fresh mappings.
+    another value, or its key another claimant: nothing was written, and the caller finishes again.
     """
 
     state: State

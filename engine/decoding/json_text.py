@@ -1,6 +1,6 @@
 """JSON read strictly (RFC 8259), with every number as its source text.
 
-Duplicate keys, NaN and Infinity, lone surrogates, NUL, nesting beyond 200 and numbers beyond 64
+Duplicate keys, NaN and Infinity, lone surrogates, NUL, nesting beyond 201 levels and numbers beyond 64
 characters are refused: what two readers may understand differently is not understood at all.
 """
 
@@ -32,7 +32,7 @@ _NUMBERS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|(-?[0-9][0-9.eE+-]*)', re.S)
 
 _MEND = "Mend the JSON at the sender."
 _REASONS = (
-    ("recursion limit", "body_too_deep", "The JSON nests deeper than 200 levels", "Flatten the message."),
+    ("recursion limit", "body_too_deep", "The JSON nests deeper than 201 levels", "Flatten the message."),
     (
         "Detected duplicate key",
         "body_duplicate_key",
@@ -94,7 +94,11 @@ def _with_source_texts(value: Any, body: bytes) -> Any:
         _check_numbers(body)
         return _source_texts(body.decode())
     holder = [value]
-    if _put_texts(holder) > NUMBER_LIMIT:
+    try:
+        longest = _put_texts(holder)
+    except ValueError:  # an integer beyond sys.get_int_max_str_digits()
+        longest = NUMBER_LIMIT + 1
+    if longest > NUMBER_LIMIT:
         _check_numbers(body)
     return holder[0]
 

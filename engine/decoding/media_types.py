@@ -63,7 +63,7 @@ def _parsed(content_type: bytes) -> tuple[str, str]:
 
 
 def format_of(accept: tuple[str, ...], headers: Headers, body: bytes) -> str:
-    """The format of a body. Of several accepted ones Content-Type decides; a single one it must not contradict.
+    """The format of a body. Of several accepted ones Content-Type decides; one alone it must not contradict.
 
     Clients such as curl send JSON labelled as a form unless told otherwise, so a JSON feed refuses a form
     by its bytes and not by its label.

@@ -1,0 +1,135 @@
+"""Between the structured mode of a CloudEvents 1.0 event and its Kafka binary mode.
+
+In binary mode the record's value is the event's data and each attribute is a `ce_` header with text in
+UTF-8; `datacontenttype` is the header `content-type` (CloudEvents Kafka protocol binding 1.0.2, §3.2).
+Attributes that are integers or booleans come back as their canonical text: headers carry no types.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import orjson
+
+PREFIX = "ce_"
+CONTENT_TYPE = "content-type"
+BODY = ("data", "data_base64")
+REQUIRED = ("specversion", "id", "source", "type")
+
+Header = tuple[str, bytes]
+
+_decoder = json.JSONDecoder()
+_space = re.compile(r"[ \t\r\n]*")
+_json_media_type = re.compile(r"[^/;]+/(?:[^/;]+\+)?json\s*(?:;.*)?", re.IGNORECASE | re.DOTALL)
+
+
+class NotACloudEvent(ValueError):
+    """The bytes are not a CloudEvents 1.0 event that the binary mode can carry; the text says why."""
+
+
+def to_binary(event: bytes) -> tuple[list[Header], bytes]:
+    """Headers and value of the Kafka record of a structured event; the bytes of `data` stay as they are.
+
+    Raises NotACloudEvent.
+    """
+    try:
+        return _to_binary(_members(event))
+    except NotACloudEvent:
+        raise
+    except (ValueError, IndexError, RecursionError) as error:
+        raise NotACloudEvent(f"the event is not a JSON object: {error}") from None
+
+
+def _to_binary(members: dict[str, str]) -> tuple[list[Header], bytes]:
+    attributes = {name: json.loads(text) for name, text in members.items() if name not in BODY}
+    for name in REQUIRED:
+        if not isinstance(attributes.get(name), str) or not attributes[name]:
+            raise NotACloudEvent(f"the attribute {name} is missing")
+    content_type = attributes.pop("datacontenttype", "application/json")
+    headers = [(PREFIX + name, _text(name, attribute)) for name, attribute in attributes.items()]
+    return [*headers, (CONTENT_TYPE, _text("datacontenttype", content_type))], _value(members, content_type)
+
+
+def to_structured(headers: Iterable[Header], value: bytes) -> bytes:
+    """The structured event of a Kafka record in binary mode. Headers without the prefix are left out.
+
+    Raises NotACloudEvent when a required attribute has no header.
+    """
+    attributes: dict[str, str] = {}
+    content_type = "application/json"
+    for name, raw in headers:
+        if name.startswith(PREFIX):
+            attributes[name.removeprefix(PREFIX)] = raw.decode("utf-8", "replace")
+        elif name.lower() == CONTENT_TYPE:
+            content_type = raw.decode("utf-8", "replace")
+    if any(name not in attributes for name in REQUIRED):
+        raise NotACloudEvent("a required ce_ header is missing")
+    head = orjson.dumps({**attributes, "datacontenttype": content_type})[:-1]
+    if not value:
+        return head + b"}"
+    if _json_media_type.fullmatch(content_type):
+        return head + b',"data":' + value + b"}"
+    return head + b',"data_base64":"' + base64.b64encode(value) + b'"}'
+
+
+def _members(event: bytes) -> dict[str, str]:
+    """The members of the event's object, each value as its JSON text."""
+    return dict(_scan(event.decode("utf-8")))
+
+
+def _scan(text: str) -> Iterator[tuple[str, str]]:
+    at = _expect(text, 0, "{")
+    if text[at] == "}":
+        return
+    while True:
+        name, end = _decoder.raw_decode(text, at)
+        if not isinstance(name, str):
+            raise ValueError("a member's name is not text")
+        start = _expect(text, end, ":")
+        _, end = _decoder.raw_decode(text, start)
+        yield name, text[start:end]
+        end = _skip(text, end)
+        if text[end] == "}":
+            if _skip(text, end + 1) != len(text):
+                raise ValueError("there is something after the object")
+            return
+        at = _expect(text, end, ",")
+
+
+def _expect(text: str, at: int, sign: str) -> int:
+    at = _skip(text, at)
+    if text[at] != sign:
+        raise ValueError(f"expected {sign!r} at character {at}")
+    return _skip(text, at + 1)
+
+
+def _skip(text: str, at: int) -> int:
+    match = _space.match(text, at)
+    return at if match is None else match.end()
+
+
+def _value(members: dict[str, str], content_type: object) -> bytes:
+    if "data_base64" in members:
+        text = json.loads(members["data_base64"])
+        if not isinstance(text, str):
+            raise NotACloudEvent("data_base64 is not text")
+        return base64.b64decode(text, validate=True)
+    if "data" not in members:
+        return b""
+    if not isinstance(content_type, str) or not _json_media_type.fullmatch(content_type):
+        raise NotACloudEvent("data that is not JSON stands in data_base64")
+    return members["data"].encode()
+
+
+def _text(name: str, attribute: Any) -> bytes:
+    if isinstance(attribute, bool):
+        return b"true" if attribute else b"false"
+    if isinstance(attribute, int):
+        return str(attribute).encode()
+    if isinstance(attribute, str):
+        return attribute.encode()
+    raise NotACloudEvent(f"the attribute {name} is neither text, integer nor boolean")

@@ -1,0 +1,246 @@
+"""One webhook: verified, persisted, interpreted, committed, answered, in this order.
+
+Nothing is acknowledged before it is durable. A request that does not verify is quarantined within bounds;
+one that names no connection is only counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import orjson
+
+from engine.failures import Failure, Unauthorized
+from engine.messages import Connection, Outcome, Reply, Request
+from engine.reading import Reading
+from flows.admission import Gate
+from flows.attempts import Attempt, Attempts, Concluded
+from flows.connections import Connections, Directory, candidates, verified
+from flows.journal import Journal, QueueFull, StoreUnavailable
+from flows.logging import logger
+from flows.metrics import Metrics, Refused
+from flows.providers import LoadedProvider
+from flows.receipts import receipt
+from flows.sealing import Secrecy, sealed, secrecy_of
+from stores.records import RawDelivery
+
+_log = logger("tiffin.receive")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a request goes: a feed of a loaded provider. `connection` is the one the URL's path names, or "".
+
+    `most` is the largest body in bytes.
+    """
+
+    provider: LoadedProvider
+    feed: str
+    connection: str
+    most: int
+
+
+class Unrouted(Exception):
+    """No feed answers the URL. `methods` are those that one would answer there; empty: none at all."""
+
+    def __init__(self, reason: Refused, methods: tuple[str, ...] = ()) -> None:
+        super().__init__(reason)
+        self.reason, self.methods = reason, methods
+
+
+class Receiver:
+    """Receives webhooks. `gate` bounds the bytes of bodies held; whoever reads a body pays there first."""
+
+    def __init__(
+        self,
+        providers: Mapping[str, LoadedProvider],
+        directory: Directory,
+        journal: Journal,
+        attempts: Attempts,
+        metrics: Metrics,
+        gate: Gate,
+        *,
+        public_url: str,
+        max_body: int,
+    ) -> None:
+        self._providers, self._directory, self._journal = providers, directory, journal
+        self._attempts, self._metrics, self.gate = attempts, metrics, gate
+        self._public_url, self._max_body = public_url, max_body
+        self._secrecy: dict[str, Secrecy] = {
+            name: secrecy_of(loaded.interpreter.provider) for name, loaded in providers.items()
+        }
+        self._later: set[asyncio.Task[None]] = set()
+
+    def target(self, family: str, provider: str, connection: str, method: str, tail: str) -> Target:
+        """Raises Unrouted."""
+        loaded = self._providers.get(provider)
+        if loaded is None or loaded.interpreter.provider.family != family:
+            raise Unrouted("unknown_provider")
+        interpreter = loaded.interpreter
+        feed = interpreter.feed_of(method, tail)
+        if feed is None:
+            raise Unrouted("unknown_feed", interpreter.methods_of(tail))
+        own = interpreter.provider.feeds[feed].limits.body
+        return Target(loaded, feed, connection, self._max_body if own is None else min(own, self._max_body))
+
+    def has_room(self, size: int) -> bool:
+        """Whether the commit queue would take a body of this many bytes now."""
+        return self._journal.has_room(size)
+
+    def refused(self, target: Target, verdict: Refused) -> Reply:
+        """The answer to a request that is not taken in: busy or unavailable."""
+        self._metrics.refused(verdict)
+        return target.provider.interpreter.reply(target.feed, verdict, urls=self._urls())
+
+    async def receive(self, target: Target, request: Request) -> Reply:
+        """The answer, once everything that it says is durable. Raises nothing that a request can bring about."""
+        try:
+            return await self._receive(target, request)
+        except QueueFull:
+            return self.refused(target, "busy")
+        except StoreUnavailable:
+            _log.warning("store_unavailable", provider=target.provider.interpreter.provider.provider)
+            return self.refused(target, "unavailable")
+
+    async def drained(self) -> None:
+        """Returns when the work of requests that were answered early is done."""
+        while self._later:
+            await asyncio.wait(self._later)
+
+    async def _receive(self, target: Target, request: Request) -> Reply:
+        began = started = perf_counter()
+        observe = self._metrics.observe
+        connections = await self._directory.current()
+        found, refusal = await self._attempts.apart(
+            len(request.body), _authenticated, target, request, connections
+        )
+        observe("verify", perf_counter() - started)
+        if refusal is not None:
+            return await self._unauthorized(target, request, found, refusal.failure)
+        connection = found[0]
+        raw = self._raw(target, request, connection)
+        started = perf_counter()
+        await self._journal.received(raw)
+        observe("persist", perf_counter() - started)
+        attempt = Attempt(raw.id, 1, target.provider, target.feed, connection, request)
+        if target.provider.interpreter.provider.feeds[target.feed].ack == "persisted":
+            self._work_later(attempt)
+            return self._reply(attempt, "accepted", 0, None, None, shown="in_flight")
+        try:
+            reply = await self._attempts.run(attempt, lambda concluded: self._answer(attempt, concluded))
+        finally:
+            self._journal.left(raw.id)
+        observe("total", perf_counter() - began)
+        return reply
+
+    def _work_later(self, attempt: Attempt) -> None:
+        size = len(attempt.request.body)
+        self.gate.hold(size)
+
+        async def work() -> None:
+            try:
+                await self._attempts.run(attempt, lambda _: None)
+            except StoreUnavailable:
+                _log.warning("left_in_flight", delivery=attempt.delivery)
+            finally:
+                self._journal.left(attempt.delivery)
+                self.gate.give(size)
+
+        task = asyncio.get_running_loop().create_task(work())
+        self._later.add(task)
+        task.add_done_callback(self._later.discard)
+
+    def _answer(self, attempt: Attempt, concluded: Concluded) -> Reply:
+        return self._reply(
+            attempt,
+            concluded.verdict,
+            concluded.commands,
+            concluded.reading,
+            concluded.outcome,
+            holder=concluded.holder,
+        )
+
+    def _reply(
+        self,
+        attempt: Attempt,
+        verdict: str,
+        commands: int,
+        reading: Reading | None,
+        outcome: Outcome | None,
+        *,
+        shown: str = "",
+        holder: str = "",
+    ) -> Reply:
+        failures = outcome.failures if outcome else ()
+        shown_receipt = receipt(self._public_url, attempt.delivery, shown or verdict, commands, failures, holder)
+        try:
+            return attempt.provider.interpreter.reply(
+                attempt.feed,
+                verdict,
+                reading=reading,
+                outcome=outcome,
+                receipt=shown_receipt,
+                urls=self._urls(),
+            )
+        except Exception:
+            # The work is committed: a reply that cannot be rendered must not say otherwise.
+            _log.exception("reply_failed", delivery=attempt.delivery)
+            return Reply(200, (("content-type", "application/json"),), orjson.dumps(shown_receipt))
+
+    async def _unauthorized(
+        self, target: Target, request: Request, found: tuple[Connection, ...], failure: Failure
+    ) -> Reply:
+        interpreter = target.provider.interpreter
+        shown: dict[str, Any] = {}
+        if found:
+            raw = self._raw(target, request, found[0] if len(found) == 1 else None, failure.code)
+            await self._journal.quarantined(raw, failure)
+            self._metrics.answered(interpreter.provider.provider, target.feed, "unauthorized")
+            self._metrics.failed(interpreter.provider.provider, target.feed, "auth")
+            shown = receipt(self._public_url, raw.id, "unauthorized", 0, (failure,))
+        else:
+            self._metrics.refused("unknown_connection")
+        return interpreter.reply(target.feed, "unauthorized", failure=failure, receipt=shown, urls=self._urls())
+
+    def _raw(
+        self, target: Target, request: Request, connection: Connection | None, quarantined: str = ""
+    ) -> RawDelivery:
+        provider = target.provider.interpreter.provider.provider
+        stored = sealed(request, self._secrecy[provider], self._journal.seal)
+        return RawDelivery(
+            id=secrets.token_hex(16),
+            received_at=request.received_at,
+            tenant=connection.tenant if connection else "",
+            provider=provider,
+            connection=connection.id if connection else "",
+            feed=target.feed,
+            method=request.method,
+            url=stored.url,
+            headers=stored.headers,
+            sealed=stored.sealed,
+            body=stored.body,
+            body_sealed=stored.body_sealed,
+            peer=request.peer,
+            spec_hash=target.provider.spec_hash,
+            quarantined=quarantined,
+        )
+
+    def _urls(self) -> dict[str, str]:
+        return {"public": self._public_url}
+
+
+def _authenticated(
+    target: Target, request: Request, connections: Connections
+) -> tuple[tuple[Connection, ...], Unauthorized | None]:
+    """The connection that verified, alone; or those that were tried and why none is right."""
+    interpreter = target.provider.interpreter
+    found = candidates(connections, interpreter, target.feed, request, target.connection)
+    try:
+        return (verified(interpreter, found, request),), None
+    except Unauthorized as refusal:
+        return found, refusal

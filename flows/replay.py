@@ -1,0 +1,82 @@
+"""Runs stored deliveries again, by the provider file and the mappings of now.
+
+A replay is marked as one: it is not refused as a duplicate of its own earlier attempts, and commands that
+they wrote are not written again. A quarantined request is verified again, as of when it came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass
+
+from engine.failures import Failure, Unauthorized
+from engine.messages import Connection, Request
+from flows.attempts import Attempt, Attempts, Concluded
+from flows.connections import Directory, candidates, verified
+from flows.journal import Journal, StoredDelivery
+from flows.providers import LoadedProvider
+from flows.sealing import opened
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What a replay came to. `verdict` "" where it could not be run; `failures` then says why."""
+
+    delivery: str
+    verdict: str
+    commands: int
+    failures: tuple[Failure, ...]
+
+
+class Replay:
+    """Replays deliveries for an operator."""
+
+    def __init__(
+        self, providers: Mapping[str, LoadedProvider], directory: Directory, journal: Journal, attempts: Attempts
+    ) -> None:
+        self._providers, self._directory = providers, directory
+        self._journal, self._attempts = journal, attempts
+
+    async def run(self, deliveries: Iterable[str]) -> AsyncIterator[Replayed]:
+        """Replays each delivery in turn and tells what it came to. Raises StoreUnavailable."""
+        for delivery in deliveries:
+            yield await self.one(delivery)
+
+    async def one(self, delivery: str) -> Replayed:
+        stored = await self._journal.stored(delivery)
+        if stored is None:
+            return _not_run(delivery, "delivery_unknown", "There is no such delivery.")
+        loaded = self._providers.get(stored.provider)
+        if loaded is None or stored.feed not in loaded.interpreter.feeds:
+            return _not_run(delivery, "feed_missing", "No loaded provider file has its feed.")
+        request = opened(stored, self._journal.unseal)
+        try:
+            connection = await self._connection(stored, loaded, request)
+        except Unauthorized as refusal:
+            return Replayed(delivery, "unauthorized", 0, (refusal.failure,))
+        if connection is None:
+            return _not_run(delivery, "connection_missing", "Its connection is gone.")
+        number = await self._journal.next_attempt(delivery)
+        attempt = Attempt(delivery, number, loaded, stored.feed, connection, request, replay=True)
+        return await self._attempts.run(attempt, lambda concluded: _replayed(delivery, concluded))
+
+    async def _connection(
+        self, stored: StoredDelivery, loaded: LoadedProvider, request: Request
+    ) -> Connection | None:
+        """Raises Unauthorized where a quarantined request still does not verify."""
+        if not stored.quarantined:
+            return await self._journal.connection(stored.connection)
+        named = stored.connection
+        found = candidates(await self._directory.current(), loaded.interpreter, stored.feed, request, named)
+        connection = verified(loaded.interpreter, found, request)
+        await self._journal.released(stored.id, connection)
+        return connection
+
+
+def _replayed(delivery: str, concluded: Concluded) -> Replayed:
+    return Replayed(delivery, concluded.verdict, concluded.commands, concluded.outcome.failures)
+
+
+def _not_run(delivery: str, code: str, message: str) -> Replayed:
+    failure = Failure("processing", code, message, "Correct the id, or bring back what is missing.")
+    return Replayed(delivery, "", 0, (failure,))

@@ -1,0 +1,132 @@
+"""Every setting: its environment variable, type, default and one line of help. The reference is made from it."""
+
+from __future__ import annotations
+
+import ipaddress
+import types
+import typing
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, SecretStr, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+KIB, MIB = 1 << 10, 1 << 20
+
+
+def _networks(value: object) -> object:
+    """Comma-separated addresses and CIDR blocks; a host bit set in a block is an error."""
+    parts = value.replace(",", " ").split() if isinstance(value, str) else value
+    if not isinstance(parts, list | tuple):
+        raise ValueError("a list of CIDR blocks separated by commas is expected")
+    return tuple(str(ipaddress.ip_network(part)) for part in parts)
+
+
+def _without_slash(value: object) -> object:
+    return value.rstrip("/") if isinstance(value, str) else value
+
+
+class Settings(BaseSettings):
+    """The settings of one process, from TIFFIN_* variables or a .env file beside it. Frozen."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TIFFIN_", env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True
+    )
+
+    data: Path = Field(Path("data"), description="Folder of the embedded database, bus and secret key.")
+    database_url: str = Field(
+        "", description="SQLAlchemy URL of the database; empty: SQLite in the data folder."
+    )
+    kafka_bootstrap: str = Field(
+        "", description="Kafka's host:port list; empty: the embedded log in the data folder."
+    )
+    providers: Path = Field(Path("providers"), description="Folder of the provider files.")
+    public_url: Annotated[str, BeforeValidator(_without_slash)] = Field(
+        "http://127.0.0.1:8000", description="URL at which providers reach this server; signatures cover it."
+    )
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_networks)] = Field(
+        (), description="CIDR blocks of proxies whose X-Forwarded-For is believed, separated by commas."
+    )
+    secret_key: SecretStr = Field(
+        SecretStr(""),
+        description="32 bytes in base64 that seal secrets at rest; embedded default: a file in the data folder.",
+    )
+    admin_key: SecretStr = Field(
+        SecretStr(""), description="Bearer key for every route but webhooks, receipts and health."
+    )
+    jsonata: Literal["jlens", "jsonata-python"] = Field("jlens", description="The JSONata engine.")
+    max_body: int = Field(8 * MIB, ge=1, description="Largest request body in bytes.")
+    body_bytes: int = Field(
+        64 * MIB, ge=1, description="Bytes of request bodies held at once; beyond it requests get busy."
+    )
+    body_timeout: float = Field(30.0, gt=0, description="Seconds within which a request body must arrive.")
+    large_body: int = Field(64 * KIB, ge=0, description="Bodies above this many bytes are evaluated in threads.")
+    queue_rows: int = Field(2_000, ge=1, description="Rows waiting for a commit; beyond it requests get busy.")
+    queue_bytes: int = Field(
+        64 * MIB, ge=1, description="Bytes waiting for a commit; beyond it requests get busy."
+    )
+    lease: float = Field(60.0, gt=0, description="Seconds after which a silent process's deliveries are taken over.")
+    quarantine: int = Field(
+        100, ge=0, description="Unverified requests kept per connection and per address; the oldest go first."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe log line.")
+
+    @model_validator(mode="after")
+    def _one_body_fits(self) -> Settings:
+        if self.body_bytes < self.max_body:
+            raise ValueError("TIFFIN_BODY_BYTES must be at least TIFFIN_MAX_BODY")
+        return self
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the database is the SQLite file in the data folder or another SQLite file."""
+        return not self.database_url or self.database_url.startswith("sqlite")
+
+
+def settings_table() -> list[dict[str, str]]:
+    """One row a setting: `name` (the variable), `type`, `default` and `help`, as the reference shows them."""
+    return [
+        {
+            "name": f"TIFFIN_{name.upper()}",
+            "type": _shown_type(field),
+            "default": _shown_default(field),
+            "help": field.description or "",
+        }
+        for name, field in Settings.model_fields.items()
+    ]
+
+
+def settings_page() -> str:
+    """docs/reference/settings.md."""
+    lines = [
+        "# Settings",
+        "",
+        "Environment variables, also read from a `.env` file in the working directory. "
+        "Generated from `flows/settings.py`.",
+        "",
+        "| variable | type | default | what it does |",
+        "|---|---|---|---|",
+    ]
+    for row in settings_table():
+        default = f"`{row['default']}`" if row["default"] else ""
+        lines.append(f"| `{row['name']}` | {row['type']} | {default} | {row['help']} |")
+    return "\n".join(lines) + "\n"
+
+
+def _shown_type(field: FieldInfo) -> str:
+    kind: Any = field.annotation
+    if typing.get_origin(kind) is Literal:
+        return " or ".join(typing.get_args(kind))
+    if isinstance(kind, types.GenericAlias):
+        return "list"
+    return {SecretStr: "secret", Path: "path", int: "integer", float: "number", str: "text"}[kind]
+
+
+def _shown_default(field: FieldInfo) -> str:
+    default = field.default
+    if isinstance(default, SecretStr):
+        return ""
+    if isinstance(default, tuple):
+        return ",".join(default)
+    return f"./{default}" if isinstance(default, Path) else str(default)

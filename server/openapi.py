@@ -1,0 +1,136 @@
+"""openapi.json, generated from the routes and the loaded provider files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from engine.model import Feed, Provider
+
+_MEDIA_TYPES = {
+    "json": "application/json",
+    "ndjson": "application/x-ndjson",
+    "form": "application/x-www-form-urlencoded",
+    "csv": "text/csv",
+    "tsv": "text/tab-separated-values",
+}
+_VERDICT_STATUS = (("accepted", 200), ("unauthorized", 401), ("busy", 503), ("unavailable", 503))
+
+
+def feed_url(provider: Provider, name: str, feed: Feed, connection: str = "") -> str:
+    """The path at which a feed is posted to; with a connection's id, or a template, in the path."""
+    base, tail = f"/v1/integrations/{provider.family}/{provider.provider}", feed.path or name
+    if connection:
+        return f"{base}/c/{connection}/{tail}"
+    if provider.family == "seller" and tail == "import":
+        return f"{base}/import"
+    return f"{base}/webhooks/{tail}"
+
+
+def openapi(providers: Iterable[Provider], public_url: str, version: str) -> dict[str, Any]:
+    """The OpenAPI 3.1 document."""
+    paths: dict[str, Any] = {}
+    for provider in providers:
+        for name, feed in provider.feeds.items():
+            operation = _operation(provider, name, feed)
+            paths.setdefault(feed_url(provider, name, feed), {})[feed.method.lower()] = operation
+            named = feed_url(provider, name, feed, "{connection}")
+            parameter = _path_parameter("connection", "The id of the connection.")
+            paths.setdefault(named, {})[feed.method.lower()] = {
+                **operation,
+                "operationId": f"{operation['operationId']}_connection",
+                "parameters": [parameter],
+            }
+    paths.update(_fixed_paths())
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Tiffin", "version": version},
+        "servers": [{"url": public_url}],
+        "paths": paths,
+        "components": {
+            "schemas": {"Receipt": _receipt_schema()},
+            "securitySchemes": {"admin": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def _operation(provider: Provider, name: str, feed: Feed) -> dict[str, Any]:
+    content: dict[str, Any] = {_MEDIA_TYPES[format_]: {"schema": {}} for format_ in feed.accept}
+    operation: dict[str, Any] = {
+        "operationId": f"{provider.provider}_{name}".replace("-", "_"),
+        "tags": [provider.title],
+        "summary": f"{provider.title}: {name}",
+        "responses": {
+            **_replies(provider, feed),
+            "404": {"description": "No feed has this URL."},
+            "413": {"description": "The body is too large."},
+        },
+    }
+    if feed.method != "GET":
+        operation["requestBody"] = {"required": True, "content": content}
+    return operation
+
+
+def _replies(provider: Provider, feed: Feed) -> dict[str, Any]:
+    by_status: dict[str, list[str]] = {}
+    for verdict, status in _VERDICT_STATUS:
+        spec = getattr(feed.replies, verdict) or getattr(provider.replies, verdict)
+        by_status.setdefault(str(spec.status if spec else status), []).append(verdict)
+    return {status: {"description": ", ".join(verdicts)} for status, verdicts in by_status.items()}
+
+
+def _fixed_paths() -> Mapping[str, Any]:
+    ok = {"200": {"description": "OK"}}
+    guarded = {"responses": {**ok, "401": {"description": "The admin key is needed."}}, "security": [{"admin": []}]}
+    receipt = {"application/json": {"schema": {"$ref": "#/components/schemas/Receipt"}}}
+    return {
+        "/v1/deliveries/{id}": {
+            "get": {
+                "summary": "The receipt of a delivery",
+                "parameters": [_path_parameter("id", "The delivery's id.")],
+                "responses": {
+                    "200": {"description": "The receipt", "content": receipt},
+                    "404": {"description": "There is no such delivery."},
+                },
+            }
+        },
+        "/healthz": {"get": {"summary": "Whether the process runs", "responses": ok}},
+        "/readyz": {
+            "get": {
+                "summary": "Whether it can take deliveries",
+                "responses": {**ok, "503": {"description": "What it depends on is away."}},
+            }
+        },
+        "/metrics": {"get": {"summary": "Prometheus metrics", **guarded}},
+        "/openapi.json": {"get": {"summary": "This document", **guarded}},
+        "/": {"get": {"summary": "Providers, feeds and counts", **guarded}},
+    }
+
+
+def _path_parameter(name: str, description: str) -> dict[str, Any]:
+    return {"name": name, "in": "path", "required": True, "description": description, "schema": {"type": "string"}}
+
+
+def _receipt_schema() -> dict[str, Any]:
+    text = {"type": "string"}
+    return {
+        "type": "object",
+        "required": ["id", "state", "received_at", "commands"],
+        "properties": {
+            "id": text,
+            "state": text,
+            "received_at": {"type": "string", "format": "date-time"},
+            "concluded_at": {"type": ["string", "null"], "format": "date-time"},
+            "attempt": {"type": "integer"},
+            "commands": {"type": "integer"},
+            "duplicate_of": text,
+            "results": {
+                "type": "array",
+                "description": "The elements that have something to say.",
+                "items": {
+                    "type": "object",
+                    "properties": {"element": {"type": "integer"}, "ok": {"type": "boolean"}, "problems": {"type": "array"}},
+                },
+            },
+        },
+    }

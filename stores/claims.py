@@ -1,0 +1,126 @@
+"""Idempotency keys: who holds them, and what a later delivery with the same key may still do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+import orjson
+from sqlalchemy import Connection, select
+
+from engine.messages import IdempotencyKey
+from stores.records import Conclusion
+from stores.tables import keys, last_accepted, micros
+
+_KEY_STATE = {"partial": "partial", "failed": "failed", "parked": "parked"}
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A key that stands. `delivery` claimed it first; `done` says that its work is done."""
+
+    delivery: str
+    done: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a conclusion may do. `holder` set: the work was done by that delivery. `written`: leave these out.
+
+    `again` says that the command keys were made for another claimant and must be made anew.
+    """
+
+    holder: str = ""
+    written: frozenset[str] = frozenset()
+    stands: bool = False
+    again: bool = False
+
+
+class Cursor(Protocol):
+    def execute(self, sql: str, parameters: Any = ...) -> Any: ...
+    def fetchone(self) -> Any: ...
+    def fetchall(self) -> Any: ...
+
+
+def standing(connection: Connection, tenant: str, provider: str, key: IdempotencyKey, at: datetime) -> Standing | None:
+    """Who holds a key at a time; None when it is free."""
+    if key.strategy == "payload_hash_last":
+        t = last_accepted.c
+        row = connection.execute(
+            select(t.delivery, t.state).where(
+                t.tenant == tenant, t.provider == provider, t.scope_key == key.scope_key, t.key_text == key.text
+            )
+        ).first()
+        return Standing(row[0], row[1] == "done") if row else None
+    k = keys.c
+    found = connection.execute(
+        select(k.delivery, k.state, k.until).where(k.tenant == tenant, k.provider == provider, k.key_text == key.text)
+    ).first()
+    if found is None or (found[2] is not None and found[2] <= at):
+        return None
+    return Standing(found[0], found[1] == "done")
+
+
+class Claims:
+    """Claims keys through the driver, inside the group writer's transaction. `sql` is compiled from the tables."""
+
+    def __init__(self, cursor: Cursor, sql: Any) -> None:
+        self._cursor, self._sql = cursor, sql
+
+    def claim(self, conclusion: Conclusion) -> Claim:
+        """What the conclusion may do, given who holds its key."""
+        key = conclusion.key
+        if key is None or key.strategy == "delivery":
+            return Claim(written=self._own(conclusion) if conclusion.replay else frozenset())
+        row = self._row(conclusion, key)
+        if row is None:
+            return Claim()
+        delivery, state, written = row
+        if state == "done" and delivery != conclusion.delivery:
+            return Claim(holder=delivery)
+        if key.strategy != "event_id" and conclusion.commands and delivery != (conclusion.claimant or conclusion.delivery):
+            return Claim(again=True)
+        ids = frozenset(orjson.loads(written)) if written else frozenset()
+        if delivery == conclusion.delivery:
+            ids |= self._own(conclusion)
+        return Claim(written=ids, stands=True)
+
+    def _row(self, conclusion: Conclusion, key: IdempotencyKey) -> tuple[str, str, str | None] | None:
+        owner = (conclusion.tenant, conclusion.provider)
+        if key.strategy == "payload_hash_last":
+            self._cursor.execute(self._sql.last_of, (*owner, key.scope_key))
+            row = self._cursor.fetchone()
+            return None if row is None or row[3] != key.text else (row[0], row[1], row[2])
+        self._cursor.execute(self._sql.key_of, (*owner, key.text))
+        row = self._cursor.fetchone()
+        if row is None or (row[3] is not None and row[3] <= micros(conclusion.received_at)):
+            return None
+        return row[0], row[1], row[2]
+
+    def _own(self, conclusion: Conclusion) -> frozenset[str]:
+        self._cursor.execute(self._sql.ids_of, (conclusion.delivery,))
+        return frozenset(i for (ids,) in self._cursor.fetchall() for i in orjson.loads(ids))
+
+    def keep(self, conclusion: Conclusion, claim: Claim, ids: list[str]) -> None:
+        """Burns the key, together with the work that it stands for."""
+        key = conclusion.key
+        if key is None or key.strategy == "delivery":
+            return
+        state = _KEY_STATE.get(conclusion.state, "done")
+        written = claim.written | set(ids)
+        kept = orjson.dumps(sorted(written)).decode() if claim.written or state != "done" else None
+        owner = (conclusion.tenant, conclusion.provider)
+        if key.strategy == "payload_hash_last":
+            if state in ("failed", "parked"):
+                return
+            first = conclusion.claimant or conclusion.delivery
+            self._cursor.execute(self._sql.put_last, (*owner, key.scope_key, key.text, first, state, kept))
+        elif claim.stands:
+            self._cursor.execute(self._sql.update_key, (state, kept, *owner, key.text))
+        else:
+            at = conclusion.received_at
+            until = micros(at + timedelta(seconds=key.window)) if key.window is not None else None
+            self._cursor.execute(
+                self._sql.put_key, (*owner, key.text, conclusion.delivery, state, micros(at), until, kept)
+            )

@@ -1,0 +1,310 @@
+"""The tables. Valid on SQLite and on PostgreSQL; times are microseconds since 1970 in UTC."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    TypeDecorator,
+    text,
+)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def micros(moment: datetime) -> int:
+    """Microseconds since 1970 of an aware time."""
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def moment(micros: int) -> datetime:
+    """The aware time in UTC of microseconds since 1970."""
+    return _EPOCH + timedelta(microseconds=micros)
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware time, kept as microseconds since 1970: sortable, exact and the same on every database."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | int | None, dialect: Dialect) -> int | None:
+        return micros(value) if isinstance(value, datetime) else value
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        return None if value is None else moment(int(value))
+
+    def process_literal_param(self, value: datetime | None, dialect: Dialect) -> str:
+        return "NULL" if value is None else str(micros(value))
+
+
+# SQLite numbers rows by itself only in an INTEGER column.
+_Serial = BigInteger().with_variant(Integer(), "sqlite")
+
+metadata = MetaData()
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("received_at", Moment, nullable=False),
+    Column("tenant", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("connection", Text, nullable=False),
+    Column("feed", Text, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("headers", LargeBinary, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("body_sealed", Boolean, nullable=False),
+    Column("peer", Text, nullable=False),
+    Column("spec_hash", Text, nullable=False),
+    Column("quarantined", Text, nullable=False),
+    Index("deliveries_by_time", "received_at", "id"),
+)
+"""Requests as received. A quarantined one names its auth failure's code."""
+
+in_flight = Table(
+    "in_flight",
+    metadata,
+    Column("delivery", Text, primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("lease_until", Moment, nullable=False),
+    Column("attempts", Integer, nullable=False),
+)
+"""Deliveries without an outcome. Recovery reads this alone."""
+
+outcomes = Table(
+    "outcomes",
+    metadata,
+    Column("delivery", Text, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("key_text", Text, nullable=False),
+    Column("holder", Text, nullable=False),
+    Column("commands", Integer, nullable=False),
+    Column("stale", Integer, nullable=False),
+    Column("external_merchant", Text, nullable=False),
+    Column("external_store", Text, nullable=False),
+    Column("merchant_id", Text, nullable=False),
+    Column("store_id", Text, nullable=False),
+    Column("spec_hash", Text, nullable=False),
+    Column("results", LargeBinary, nullable=False),
+    Column("entities", Text, nullable=False),
+    Column("command_ids", Text, nullable=False),
+    PrimaryKeyConstraint("delivery", "attempt"),
+)
+"""What attempts came to; only ever inserted. A delivery's latest attempt is its state."""
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("tenant", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("key_text", Text, nullable=False),
+    Column("delivery", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("claimed_at", Moment, nullable=False),
+    Column("until", Moment),
+    Column("written", Text),
+    PrimaryKeyConstraint("tenant", "provider", "key_text"),
+    Index("keys_until", "until", sqlite_where=text("until IS NOT NULL"), postgresql_where=text("until IS NOT NULL")),
+)
+"""Idempotency keys. `delivery` claimed it first; `written` holds the ids of commands that attempts left undone wrote."""
+
+last_accepted = Table(
+    "last_accepted",
+    metadata,
+    Column("tenant", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("scope_key", Text, nullable=False),
+    Column("key_text", Text, nullable=False),
+    Column("delivery", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("written", Text),
+    PrimaryKeyConstraint("tenant", "provider", "scope_key"),
+)
+"""The last accepted message of each scope whose payload hash is compared `against: last`."""
+
+entity_versions = Table(
+    "entity_versions",
+    metadata,
+    Column("tenant", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("entity", Text, nullable=False),
+    Column("version_order", Text, nullable=False),
+    Column("delivery", Text, nullable=False),
+    PrimaryKeyConstraint("tenant", "provider", "entity"),
+)
+"""The newest version written of each entity that carries versions."""
+
+mappings = Table(
+    "mappings",
+    metadata,
+    Column("id", _Serial, primary_key=True, autoincrement=True),
+    Column("tenant", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("within", Text, nullable=False),
+    Column("external_id", Text, nullable=False),
+    Column("canonical_id", Text, nullable=False),
+    Column("valid_from", Moment, nullable=False),
+    Column("valid_to", Moment),
+    Column("source", Text, nullable=False),
+    Index(
+        "mappings_current",
+        "tenant",
+        "provider",
+        "kind",
+        "external_id",
+        "within",
+        unique=True,
+        sqlite_where=text("valid_to IS NULL"),
+        postgresql_where=text("valid_to IS NULL"),
+    ),
+    Index("mappings_by_canonical", "tenant", "canonical_id"),
+)
+"""External ids and their canonical ids, with history. `within` is the external store id, or ""."""
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", _Serial, primary_key=True, autoincrement=True),
+    Column("delivery", Text, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("shard", Integer, nullable=False),
+    Column("kafka_key", Text, nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("ids", JSON, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    # A published row keeps its id: SQLite must not give it to another.
+    sqlite_autoincrement=True,
+)
+"""Commands that wait for the bus: one row for each delivery and Kafka key."""
+
+published = Table(
+    "published",
+    metadata,
+    Column("id", _Serial, primary_key=True, autoincrement=False),
+    Column("delivery", Text, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("shard", Integer, nullable=False),
+    Column("kafka_key", Text, nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("ids", JSON, nullable=False),
+    Column("at", Moment, nullable=False),
+)
+"""What the relay has taken to the bus."""
+
+shards = Table(
+    "shards",
+    metadata,
+    Column("shard", Integer, primary_key=True, autoincrement=False),
+    Column("owner", Text, nullable=False),
+    Column("fence", BigInteger, nullable=False),
+    Column("lease_until", Moment, nullable=False),
+)
+"""Who relays which part of the outbox."""
+
+failures = Table(
+    "failures",
+    metadata,
+    Column("id", _Serial, primary_key=True, autoincrement=True),
+    Column("delivery", Text, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("tenant", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("connection", Text, nullable=False),
+    Column("feed", Text, nullable=False),
+    Column("class", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("data", JSON, nullable=False),
+    Column("resolved_at", Moment),
+    Column("resolved_by", Text),
+    Index("failures_by_delivery", "delivery"),
+    Index("failures_by_cause", "class", "code", "at"),
+)
+"""Why deliveries, or elements of them, gave no commands. `data` is JSON as failure.schema.json has it."""
+
+connections = Table(
+    "connections",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("keys", JSON, nullable=False),
+    Column("merchant", Text, nullable=False),
+    Column("stores", JSON, nullable=False),
+    Column("allow", JSON, nullable=False),
+    Column("time_zone", Text),
+    Column("currency", Text),
+    Column("settings", JSON, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("changed_at", Moment, nullable=False),
+    Column("disabled_at", Moment),
+)
+"""One tenant's agreement with one provider."""
+
+connection_secrets = Table(
+    "connection_secrets",
+    metadata,
+    Column("id", _Serial, primary_key=True, autoincrement=True),
+    Column("connection", Text, nullable=False, index=True),
+    Column("name", Text, nullable=False),
+    Column("value", LargeBinary, nullable=False),
+    Column("valid_from", Moment, nullable=False),
+    Column("valid_until", Moment),
+)
+"""Secrets, encrypted. Several of one name are valid at once while one replaces the other."""
+
+specs = Table(
+    "specs",
+    metadata,
+    Column("hash", Text, primary_key=True),
+    Column("provider", Text, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("loaded_at", Moment, nullable=False),
+)
+"""Every provider file that deliveries were interpreted by."""
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", _Serial, primary_key=True, autoincrement=True),
+    Column("at", Moment, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("data", Text, nullable=False),
+    Column("previous", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+)
+"""What operators did, each entry chained to the one before by its hash."""
+
+counters = Table(
+    "counters",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+"""What is only counted: handshakes, questions, too large, busy, unknown, evicted."""
