@@ -108,6 +108,8 @@ def _explained(error: Any) -> tuple[str, str]:
     if error.validator == "anyOf":
         names = [branch["required"][0] for branch in error.validator_value]
         return path, f"one of {', '.join(names)} is a required property"
+    if error.instance is None:
+        return path, "null is not allowed here"
     if error.validator == "pattern":
         return path, f"{_short(error.instance)} does not have the canonical form"
     if error.validator == "enum":

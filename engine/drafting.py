@@ -56,7 +56,7 @@ def draft(
     for bad in evaluated.bad:
         sink.expression(bad, plans)
     elements: dict[str, tuple[Element, ...]] = {}
-    refs: set[Ref] = set()
+    refs = _scope_refs(reading)
     for plan in plans:
         rows = evaluated.rows[plan.name]
         if most is not None and len(rows) > most:
@@ -78,6 +78,12 @@ def draft(
         elements[plan.name] = kept
         _collect_refs(plan, kept, per_store, refs)
     return Draft(reading, plans, elements, frozenset(sink.rejected), tuple(sink.failures), frozenset(refs), sink.refused)
+
+
+def _scope_refs(reading: Reading) -> set[Ref]:
+    """The merchant and the store of the scope, also where no element names them."""
+    named = (("merchant", reading.scope.merchant), ("store", reading.scope.store))
+    return {Ref(kind, "", external) for kind, external in named if external}
 
 
 def _apply_checks(plan: RulePlan, objects: list[Values], indices: list[Index], sink: _Failures) -> None:
@@ -218,16 +224,17 @@ class _Failures:
         self._file(failure, bad.rule or "", bad.index)
 
     def unreadable(self, plan: RulePlan, index: Index, column: Column, error: Unreadable) -> None:
+        named = "version" if column.name == VERSION else column.name
         failure = Failure(
             "validation",
             error.code,
-            f"{column.name.removeprefix('!')}: {error.message}.",
+            f"{named}: {error.message}.",
             "Send a value of the expected form, or name the reader, lookup or default in the provider file.",
             place=str(column.place),
             path=payload_path(plan, index, column.expression),
             rule=plan.name,
             element=index[0] if index else None,
-            facts={"field": column.name},
+            facts={"field": named},
         )
         self._file(failure, plan.name, index)
 

@@ -15,6 +15,7 @@ from engine.compiler import CURRENCY, UNIT
 from engine.model import Constant, Expression, FieldSpec, ListField, Mapped, Provider, Rule, Version
 from engine.places import Place
 from engine.readers import Reader, make_reader
+from engine.replies import plain
 from engine.unreadable import Unreadable
 
 Values = dict[str, Any]
@@ -294,7 +295,7 @@ class _Maker:
     def _constant(self, value: Any, field: FieldSchema) -> Any:
         """A literal in canonical form: `{value: 0}` is a money's or a quantity's amount as well."""
         if field.is_list or value is None or isinstance(value, bool | dict | list) or field.identity:
-            return str(value) if field.identity and value is not None else value
+            return str(value) if field.identity and value is not None else plain(value)
         if field.reader in ("text", None):
             return str(value) if isinstance(value, str) else value
         read = self._reader(field.reader)
@@ -316,7 +317,7 @@ def _object_fields(field: FieldSchema) -> Mapping[str, FieldSchema]:
 
 def make_lookup(table: Mapping[str, Any], otherwise: Any, has_otherwise: bool) -> Reader:
     """A reader by a table whose keys are text. Raises Unreadable `not_in_lookup`."""
-    known = dict(table)
+    known, otherwise = plain(table), plain(otherwise)
     spelled: Mapping[bool, str] = {True: "true", False: "false"}
 
     def read(value: Any) -> Any:

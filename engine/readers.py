@@ -146,7 +146,7 @@ def _money(currency: str | None) -> Reader:
         amount, code = _split_money(text)
         if _GROUPED.match(amount):
             amount = amount.replace(",", "")
-        number = _number(amount, "not_money")
+        number = _number(amount, "not_money") if _PLAIN.match(amount) else None
         if number is None:
             raise Unreadable("not_money", f"{shown(value)} is not an amount")
         made = _amount(number, code or currency, value)

@@ -96,6 +96,7 @@ class Head:
         scope = event.scope if event and event.scope else feed.scope
         chosen = event.idempotency if event and event.idempotency else feed.idempotency
         self._idempotency: Idempotency | None = None if chosen == "none" else chosen  # type: ignore[assignment]
+        self._store = scope.store
         values = {**_scope_values(scope), **_key_values(self._idempotency)}
         self._parts = tuple(name for name in values if name.startswith("k"))
         self._program = ValuesProgram(self.lets, values, engine) if values else None
@@ -106,6 +107,8 @@ class Head:
         """Raises Refusal: a failing expression, or a missing part of the key."""
         values = self._program.evaluate(document, bindings) if self._program else {}
         scope = Scope(as_text(values.get("merchant")) or "", as_text(values.get("store")) or "")
+        if self._store is not None and not scope.store:
+            raise Refusal(_scope_missing(self._store))
         if self._idempotency is None:
             return scope, None
         if self._idempotency.event_id is not None:
@@ -149,6 +152,18 @@ class Head:
         if recipe.against == "last":
             return IdempotencyKey(text, "payload_hash_last", scope_key=keys.scope_text(owner))
         return IdempotencyKey(text, "payload_hash", window=recipe.window)
+
+
+def _scope_missing(store: Expression) -> Failure:
+    return Failure(
+        "validation",
+        "scope_missing",
+        f"The message does not say which store it is about: `{store.text}` gives nothing.",
+        "Send it, or leave the store out of the feed's scope where messages are the merchant's.",
+        place=str(store.scalar.start),
+        path=store.text,
+        facts={"kind": "store"},
+    )
 
 
 def _scope_values(scope: ScopeOf) -> dict[str, Expression]:

@@ -1,4 +1,7 @@
-"""One attempt at a stored delivery: from its bytes to a committed outcome. Receiving, recovery and replay share it."""
+"""One attempt at a stored delivery, from its bytes to a committed outcome.
+
+Receiving, recovery and replay are this same code.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,9 @@ T = TypeVar("T")
 class Reads(Protocol):
     """What an attempt asks the store between its stages."""
 
-    async def standing(self, tenant: str, provider: str, key: IdempotencyKey, at: datetime) -> Standing | None:
+    async def standing(
+        self, tenant: str, provider: str, key: IdempotencyKey, at: datetime
+    ) -> Standing | None:
         """Who holds this key; None when it is free."""
 
     async def resolve(self, tenant: str, provider: str, refs: frozenset[Ref]) -> dict[Ref, str]:
@@ -143,7 +148,9 @@ class Attempts:
             committed = await self._commit(attempt, work)
             if not committed.remapped:
                 return self._concluded(attempt, work, committed)
-        unsettled = _failure("mappings_unsettled", "The mappings of its ids kept changing.", "Replay the delivery.")
+        unsettled = _failure(
+            "mappings_unsettled", "The mappings of its ids kept changing.", "Replay the delivery."
+        )
         work = Work(None, Outcome("failed", failures=(unsettled,)))
         return self._concluded(attempt, work, await self._commit(attempt, work))
 
@@ -263,6 +270,6 @@ def _internal_error() -> Outcome:
     failure = _failure(
         "internal_error",
         "Tiffin failed on this message.",
-        "Look for the delivery's id in the logs, report the fault, and replay the delivery once it is mended.",
+        "Look for the delivery's id in the logs, report the fault, and replay it once that is mended.",
     )
     return Outcome("failed", failures=(failure,))

@@ -85,7 +85,7 @@ class Directory:
 def candidates(
     connections: Connections, interpreter: Interpreter, feed: str, request: Request, named: str
 ) -> tuple[Connection, ...]:
-    """The connections whose secrets are worth trying. `named` is the connection that the URL's path names, or ""."""
+    """The connections whose secrets are worth trying. `named` is the one that the URL's path names, or ""."""
     provider = interpreter.provider
     chosen = named or next((value for name, value in request.query if name == "connection"), "")
     if chosen:
@@ -102,7 +102,9 @@ def verified(interpreter: Interpreter, found: tuple[Connection, ...], request: R
     if not found:
         raise Unauthorized(_failure("connection_unknown", "The request names no connection that there is."))
     if len(found) > MOST_CANDIDATES:
-        raise Unauthorized(_failure("connection_ambiguous", "The request does not say which connection it is for."))
+        raise Unauthorized(
+            _failure("connection_ambiguous", "The request does not say which connection it is for.")
+        )
     right: list[Connection] = []
     refusals: list[Unauthorized] = []
     for connection in found:
@@ -119,4 +121,6 @@ def verified(interpreter: Interpreter, found: tuple[Connection, ...], request: R
 
 
 def _failure(code: str, message: str) -> Failure:
-    return Failure("auth", code, message, "Post to the URL that names the connection: …/c/{connection}/{path}.")
+    return Failure(
+        "auth", code, message, "Post to the URL that names the connection: …/c/{connection}/{path}."
+    )

@@ -22,7 +22,9 @@ class FolderLock:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(self._file)
-            raise FolderInUse(f"Another process serves from {folder}. Stop it, or choose another TIFFIN_DATA.") from None
+            raise FolderInUse(
+                f"Another process serves from {folder}. Stop it, or choose another TIFFIN_DATA."
+            ) from None
 
     def release(self) -> None:
         os.close(self._file)

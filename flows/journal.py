@@ -10,30 +10,32 @@ webhook run where they are asked, since they take microseconds; all others run i
 from __future__ import annotations
 
 import asyncio
-import sqlite3
-from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection as Sql
+import orjson
+from sqlalchemy import Connection as Transaction
+from sqlalchemy import insert, update
 
 from engine.failures import Failure
 from engine.messages import Connection, IdempotencyKey, Ref
 from flows.providers import LoadedProvider
 from flows.settings import Settings
-from stores import claims, connections, deliveries, mappings, migrate, specs
+from stores import claims, connections, counters, deliveries, ledger, mappings, specs, tables
 from stores.claims import Standing
 from stores.database import Database, open_database
 from stores.deliveries import InFlight, StoredDelivery
 from stores.records import Committed, Conclusion, RawDelivery
-from stores.secrets import Sealer, open_sealer
+from stores.secrets import SecretBox, SecretKeyError, key_from_file, parse_key
 from stores.statements import statements
 from stores.tables import micros
 from stores.writer import GroupWriter
 
 T = TypeVar("T")
-_AWAY = frozenset({"OperationalError", "InterfaceError"})
+_AWAY = frozenset({"OperationalError", "InterfaceError", "PoolTimeout", "TimeoutError"})
 
 
 class StoreUnavailable(Exception):
@@ -42,3 +44,284 @@ class StoreUnavailable(Exception):
 
 class QueueFull(Exception):
     """More waits for a commit than TIFFIN_QUEUE_ROWS or TIFFIN_QUEUE_BYTES allow."""
+
+
+@contextmanager
+def _reported() -> Iterator[None]:
+    """Turns what drivers raise when the database is away into StoreUnavailable."""
+    try:
+        yield
+    except Exception as error:
+        if any(kind.__name__ in _AWAY for kind in type(error).__mro__):
+            raise StoreUnavailable from error
+        raise
+
+
+def database_url(settings: Settings) -> str:
+    """The configured URL, or that of the SQLite file in the data folder."""
+    return settings.database_url or f"sqlite:///{settings.data.absolute() / 'tiffin.db'}"
+
+
+def secret_box(settings: Settings) -> SecretBox:
+    """The box that seals secrets at rest. Raises SecretKeyError where a server database has no key set."""
+    text = settings.secret_key.get_secret_value()
+    if text:
+        return SecretBox(parse_key(text))
+    if not settings.embedded:
+        raise SecretKeyError("TIFFIN_SECRET_KEY is not set; a server database needs one (32 bytes in base64)")
+    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return SecretBox(key_from_file(settings.data / "secret.key"))
+
+
+class Journal:
+    """The store as one process's flows see it. `owner` is the process's name on leases."""
+
+    def __init__(self, settings: Settings, owner: str, clock: Callable[[], datetime]) -> None:
+        self._settings, self._owner, self._clock = settings, owner, clock
+        self._box = secret_box(settings)
+        self.seal, self.unseal = self._box.seal, self._box.unseal
+        self._database: Database = open_database(database_url(settings))
+        self._writer = GroupWriter(
+            self._database, max_rows=settings.queue_rows, max_bytes=settings.queue_bytes
+        )
+        self._started = False
+        self._hot: HotReads | None = None
+        self._working: set[str] = set()
+
+    async def start(self, providers: Iterable[LoadedProvider]) -> None:
+        """Brings the embedded database up to date and notes the provider files. Raises StoreUnavailable."""
+        with _reported():
+            if self._database.embedded:
+                await asyncio.to_thread(tables.metadata.create_all, self._database.engine)
+                self._hot = HotReads(self._database)
+        self._writer.start()
+        self._started = True
+        now = self._clock()
+        files = list(providers)
+
+        def note(transaction: Transaction) -> None:
+            for file in files:
+                provider = file.interpreter.provider
+                specs.save(
+                    transaction, file.spec_hash, provider.provider, provider.revision, file.text, now
+                )
+
+        await self.write(note)
+
+    async def stop(self) -> None:
+        """Writes what waits and closes. May be called twice."""
+        if self._started:
+            self._started = False
+            await asyncio.to_thread(self._writer.stop)
+        if self._hot is not None:
+            self._hot.close()
+            self._hot = None
+        self._database.close()
+
+    def after_commit(self, function: Callable[[], None]) -> None:
+        """Has a function called after every commit, from the writer's thread."""
+        self._writer.on_commit = function
+
+    # ---- writing ----
+
+    @property
+    def depth(self) -> tuple[int, int]:
+        """Entries that wait for a commit, and their bytes."""
+        return self._writer.depth
+
+    def has_room(self, size: int) -> bool:
+        return self._writer.has_room(size)
+
+    async def write(self, job: Callable[[Transaction], T]) -> T:
+        with _reported():
+            return await self._writer.run(job)
+
+    def write_from_thread(self, job: Callable[[Transaction], T]) -> T:
+        """The same from another thread, which it blocks."""
+        return self._writer.call(job)
+
+    async def received(self, raw: RawDelivery) -> None:
+        """Makes a delivery durable; this process works on it until `left`. Raises QueueFull."""
+        if not self._writer.has_room(len(raw.body)):
+            raise QueueFull
+        self._working.add(raw.id)
+        try:
+            with _reported():
+                await self._writer.received(raw, owner=self._owner, lease_seconds=self._settings.lease)
+        except BaseException:
+            self._working.discard(raw.id)
+            raise
+
+    def left(self, delivery: str) -> None:
+        """Says that this process no longer works on a delivery."""
+        self._working.discard(delivery)
+
+    async def concluded(self, conclusion: Conclusion) -> Committed:
+        with _reported():
+            return await self._writer.concluded(conclusion)
+
+    async def quarantined(self, raw: RawDelivery, failure: Failure) -> int:
+        """Keeps a request that did not verify; returns how many older ones were evicted. Raises QueueFull."""
+        if not self._writer.has_room(len(raw.body)):
+            raise QueueFull
+        most = self._settings.quarantine
+        owner = {name: getattr(raw, name) for name in ("tenant", "provider", "connection", "feed")}
+
+        def keep(transaction: Transaction) -> int:
+            transaction.execute(insert(tables.deliveries).values(asdict(raw)))
+            deliveries.quarantine(
+                transaction, raw.id, raw.received_at, failure, spec_hash=raw.spec_hash, owner=owner
+            )
+            return deliveries.evict_quarantined(transaction, raw.connection, raw.peer, most, most)
+
+        return await self.write(keep)
+
+    async def released(self, delivery: str, connection: Connection) -> None:
+        """Takes a request that verifies by now out of quarantine."""
+        owner = {"tenant": connection.tenant, "connection": connection.id}
+
+        def release(transaction: Transaction) -> None:
+            deliveries.release_from_quarantine(transaction, delivery)
+            d = tables.deliveries
+            transaction.execute(update(d).where(d.c.id == delivery).values(owner))
+
+        await self.write(release)
+
+    async def take_over(self, limit: int, *, everything: bool) -> list[InFlight]:
+        """Deliveries that nobody works on any more, now this process's own."""
+        now = self._clock()
+        until = now + timedelta(seconds=self._settings.lease)
+        taken = await self.write(
+            lambda transaction: deliveries.take_over(
+                transaction, self._owner, now, until, limit, everything=everything
+            )
+        )
+        self._working.update(one.delivery for one in taken)
+        return taken
+
+    async def renew(self) -> None:
+        """Prolongs the leases of what this process works on."""
+        ids = sorted(self._working)
+        until = self._clock() + timedelta(seconds=self._settings.lease)
+        if ids:
+            await self.write(lambda transaction: deliveries.renew(transaction, self._owner, until, ids))
+
+    async def count(self, counts: Mapping[str, int]) -> None:
+        """Adds to the counters of what is no delivery."""
+
+        def add(transaction: Transaction) -> None:
+            for name, by in counts.items():
+                counters.add(transaction, name, by)
+
+        await self.write(add)
+
+    # ---- reading ----
+
+    def read_in_thread(self, job: Callable[[Transaction], T]) -> T:
+        """Runs a read on a connection of its own, blocking this thread."""
+        with self._database.engine.connect() as connection:
+            return job(connection)
+
+    async def read(self, job: Callable[[Transaction], T]) -> T:
+        with _reported():
+            return await asyncio.to_thread(self.read_in_thread, job)
+
+    async def standing(
+        self, tenant: str, provider: str, key: IdempotencyKey, at: datetime
+    ) -> Standing | None:
+        """Who holds an idempotency key; None when it is free."""
+        if self._hot is not None:
+            with _reported():
+                return self._hot.standing(tenant, provider, key, at)
+        return await self.read(lambda transaction: claims.standing(transaction, tenant, provider, key, at))
+
+    async def resolve(self, tenant: str, provider: str, refs: frozenset[Ref]) -> dict[Ref, str]:
+        """The canonical ids of external ids, as far as they are mapped."""
+        if self._hot is not None:
+            with _reported():
+                return self._hot.resolve(tenant, provider, refs)
+        return await self.read(lambda transaction: mappings.resolve(transaction, tenant, provider, refs))
+
+    async def connections_marker(self) -> Hashable:
+        return await self.read(connections.marker)
+
+    async def connections(self) -> list[Connection]:
+        now = self._clock()
+        return await self.read(lambda transaction: connections.enabled(transaction, self._box, now))
+
+    async def connection(self, id: str) -> Connection | None:
+        """One connection, also a disabled one."""
+        now = self._clock()
+        return await self.read(lambda transaction: connections.get(transaction, id, self._box, now))
+
+    async def stored(self, delivery: str) -> StoredDelivery | None:
+        return await self.read(lambda transaction: deliveries.get(transaction, delivery))
+
+    async def next_attempt(self, delivery: str) -> int:
+        return await self.read(lambda transaction: deliveries.next_attempt(transaction, delivery))
+
+    async def receipt(self, delivery: str) -> dict[str, Any] | None:
+        """What a delivery came to, as its receipt shows it; None where there is none."""
+        return await self.read(lambda transaction: _receipt(transaction, delivery))
+
+    async def state_counts(self) -> dict[str, int]:
+        """The number of deliveries by state."""
+        return await self.read(lambda transaction: dict(ledger.ledger(transaction).states))
+
+    async def ping(self) -> None:
+        await self.read(lambda transaction: transaction.exec_driver_sql("SELECT 1"))
+
+
+def _receipt(transaction: Transaction, delivery: str) -> dict[str, Any] | None:
+    stored = deliveries.get(transaction, delivery)
+    if stored is None:
+        return None
+    found: dict[str, Any] = {"id": delivery, "received_at": stored.received_at.isoformat()}
+    attempts = deliveries.outcomes_of(transaction, delivery)
+    if not attempts:
+        return {**found, "state": "in_flight", "attempt": 0, "commands": 0, "results": []}
+    last = attempts[0]
+    found.update(
+        state=last.state,
+        concluded_at=last.at.isoformat(),
+        attempt=last.attempt,
+        commands=sum(attempt.commands for attempt in attempts),
+        results=orjson.loads(last.results),
+    )
+    return {**found, "duplicate_of": last.holder} if last.holder else found
+
+
+class HotReads:
+    """The two reads of every webhook on SQLite, through the driver on a connection of the event loop's own."""
+
+    def __init__(self, database: Database) -> None:
+        self._pooled = database.engine.raw_connection()
+        self._cursor: Any = self._pooled.cursor()
+        self._sql = statements(database.engine.dialect)
+
+    def standing(self, tenant: str, provider: str, key: IdempotencyKey, at: datetime) -> Standing | None:
+        if key.strategy == "payload_hash_last":
+            row = self._one(self._sql.last_of, (tenant, provider, key.scope_key))
+            return Standing(row[0], row[1] == "done") if row and row[3] == key.text else None
+        row = self._one(self._sql.key_of, (tenant, provider, key.text))
+        if row is None or (row[3] is not None and row[3] <= micros(at)):
+            return None
+        return Standing(row[0], row[1] == "done")
+
+    def resolve(self, tenant: str, provider: str, refs: Iterable[Ref]) -> dict[Ref, str]:
+        found: dict[Ref, str] = {}
+        for ref in refs:
+            kind, within, external = ref
+            row = self._one(self._sql.mapping_of, (tenant, provider, kind, within, external))
+            if row is None and within:
+                row = self._one(self._sql.mapping_of, (tenant, provider, kind, "", external))
+            if row is not None:
+                found[ref] = row[0]
+        return found
+
+    def _one(self, sql: str, parameters: tuple[Any, ...]) -> Any:
+        return self._cursor.execute(sql, parameters).fetchone()
+
+    def close(self) -> None:
+        self._cursor.close()
+        self._pooled.close()

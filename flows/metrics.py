@@ -1,4 +1,4 @@
-"""Counters and histograms. Label values come from loaded provider files and fixed sets, never from a request."""
+"""Counters and histograms. Label values come from provider files and fixed sets, never from a request."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def load_provider(
 def load_providers(
     folder: Path, canon: Canon, engine: Literal["jlens", "jsonata-python"] = "jlens"
 ) -> Mapping[str, LoadedProvider]:
-    """Every `*.yaml` of a folder, by provider name. Raises ProviderFileError with the problems of all files."""
+    """Every `*.yaml` of a folder, by provider. Raises ProviderFileError with the problems of all files."""
     if not folder.is_dir():
         raise ProviderFileError((_problem(folder, 1, "folder_missing", "there is no such folder"),))
     loaded: dict[str, LoadedProvider] = {}

@@ -98,7 +98,7 @@ class Receiver:
         return target.provider.interpreter.reply(target.feed, verdict, urls=self._urls())
 
     async def receive(self, target: Target, request: Request) -> Reply:
-        """The answer, once everything that it says is durable. Raises nothing that a request can bring about."""
+        """The answer, once everything that it says is durable."""
         try:
             return await self._receive(target, request)
         except QueueFull:
@@ -177,7 +177,9 @@ class Receiver:
         holder: str = "",
     ) -> Reply:
         failures = outcome.failures if outcome else ()
-        shown_receipt = receipt(self._public_url, attempt.delivery, shown or verdict, commands, failures, holder)
+        shown_receipt = receipt(
+            self._public_url, attempt.delivery, shown or verdict, commands, failures, holder
+        )
         try:
             return attempt.provider.interpreter.reply(
                 attempt.feed,
@@ -205,7 +207,9 @@ class Receiver:
             shown = receipt(self._public_url, raw.id, "unauthorized", 0, (failure,))
         else:
             self._metrics.refused("unknown_connection")
-        return interpreter.reply(target.feed, "unauthorized", failure=failure, receipt=shown, urls=self._urls())
+        return interpreter.reply(
+            target.feed, "unauthorized", failure=failure, receipt=shown, urls=self._urls()
+        )
 
     def _raw(
         self, target: Target, request: Request, connection: Connection | None, quarantined: str = ""

@@ -14,12 +14,13 @@ import orjson
 from engine.failures import Failure
 from flows.attempts import Attempt, Attempts
 from flows.connections import Directory
-from flows.journal import InFlight, Journal, StoredDelivery, StoreUnavailable
+from flows.journal import Journal, StoreUnavailable
 from flows.logging import logger
 from flows.metrics import Metrics
 from flows.providers import LoadedProvider
 from flows.receipts import item_results
 from flows.sealing import opened
+from stores.deliveries import InFlight, StoredDelivery
 from stores.records import Conclusion
 
 MOST_ATTEMPTS = 3
@@ -86,7 +87,9 @@ class Recovery:
         self._metrics.recovered()
         loaded = self._providers.get(stored.provider)
         connection = await self._journal.connection(stored.connection)
-        failure = _obstacle(stored, taken, loaded is None or stored.feed not in loaded.interpreter.feeds, not connection)
+        failure = _obstacle(
+            stored, taken, loaded is None or stored.feed not in loaded.interpreter.feeds, not connection
+        )
         if failure is not None:
             await self._journal.concluded(parked(stored, taken.attempts, failure, self._clock()))
             return
@@ -103,7 +106,7 @@ def _obstacle(stored: StoredDelivery, taken: InFlight, no_feed: bool, no_connect
             "processing",
             "crashed_repeatedly",
             f"The process ended {MOST_ATTEMPTS} times while it worked on this delivery.",
-            "Look at the process's end in the logs of its host; replay the delivery once the cause is mended.",
+            "Look at the process's end in the logs of its host; replay the delivery once that is mended.",
         )
     if no_feed:
         return Failure(

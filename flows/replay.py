@@ -13,9 +13,10 @@ from engine.failures import Failure, Unauthorized
 from engine.messages import Connection, Request
 from flows.attempts import Attempt, Attempts, Concluded
 from flows.connections import Directory, candidates, verified
-from flows.journal import Journal, StoredDelivery
+from flows.journal import Journal
 from flows.providers import LoadedProvider
 from flows.sealing import opened
+from stores.deliveries import StoredDelivery
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,11 @@ class Replay:
     """Replays deliveries for an operator."""
 
     def __init__(
-        self, providers: Mapping[str, LoadedProvider], directory: Directory, journal: Journal, attempts: Attempts
+        self,
+        providers: Mapping[str, LoadedProvider],
+        directory: Directory,
+        journal: Journal,
+        attempts: Attempts,
     ) -> None:
         self._providers, self._directory = providers, directory
         self._journal, self._attempts = journal, attempts

@@ -8,6 +8,7 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 import schemas
 from bus import Bus, open_bus
@@ -40,7 +41,9 @@ class Service:
     it only runs attempts, beside a serving process: for replays from the command line.
     """
 
-    def __init__(self, settings: Settings, *, serving: bool = True, clock: Callable[[], datetime] = _now) -> None:
+    def __init__(
+        self, settings: Settings, *, serving: bool = True, clock: Callable[[], datetime] = _now
+    ) -> None:
         self.settings, self._serving, self._clock = settings, serving, clock
         self.metrics = Metrics()
         self.gate = Gate(settings.body_bytes)
@@ -96,6 +99,7 @@ class Service:
     async def _serve(self) -> None:
         settings = self.settings
         self.bus = await asyncio.to_thread(open_bus, settings.kafka_bootstrap, settings.data)
+        log: Any = logger("tiffin.relay")
         self.relay = Relay(
             bus=self.bus,
             topic=CATALOG_COMMANDS,
@@ -104,9 +108,9 @@ class Service:
             write=self.journal.write_from_thread,
             clock=self._clock,
             jitter=random.random,
-            log=logger("tiffin.relay"),
+            log=log,
         )
-        self.journal.on_commit = self.relay.wake
+        self.journal.after_commit(self.relay.wake)
         self.relay.start()
         self.metrics.watch("queue_rows", "Rows waiting for a commit.", lambda: self.journal.depth[0])
         self.metrics.watch("queue_bytes", "Bytes waiting for a commit.", lambda: self.journal.depth[1])

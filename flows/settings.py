@@ -1,4 +1,4 @@
-"""Every setting: its environment variable, type, default and one line of help. The reference is made from it."""
+"""Every setting: its environment variable, type, default and one line of help."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Settings(BaseSettings):
     )
     secret_key: SecretStr = Field(
         SecretStr(""),
-        description="32 bytes in base64 that seal secrets at rest; embedded default: a file in the data folder.",
+        description="Seals secrets at rest: 32 bytes in base64; empty, on SQLite: a file in the data folder.",
     )
     admin_key: SecretStr = Field(
         SecretStr(""), description="Bearer key for every route but webhooks, receipts and health."
@@ -61,16 +61,24 @@ class Settings(BaseSettings):
         64 * MIB, ge=1, description="Bytes of request bodies held at once; beyond it requests get busy."
     )
     body_timeout: float = Field(30.0, gt=0, description="Seconds within which a request body must arrive.")
-    large_body: int = Field(64 * KIB, ge=0, description="Bodies above this many bytes are evaluated in threads.")
-    queue_rows: int = Field(2_000, ge=1, description="Rows waiting for a commit; beyond it requests get busy.")
+    large_body: int = Field(
+        64 * KIB, ge=0, description="Bodies above this many bytes are evaluated in threads."
+    )
+    queue_rows: int = Field(
+        2_000, ge=1, description="Rows waiting for a commit; beyond it requests get busy."
+    )
     queue_bytes: int = Field(
         64 * MIB, ge=1, description="Bytes waiting for a commit; beyond it requests get busy."
     )
-    lease: float = Field(60.0, gt=0, description="Seconds after which a silent process's deliveries are taken over.")
+    lease: float = Field(
+        60.0, gt=0, description="Seconds after which a silent process's deliveries are taken over."
+    )
     quarantine: int = Field(
         100, ge=0, description="Unverified requests kept per connection and per address; the oldest go first."
     )
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe log line.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least severe log line."
+    )
 
     @model_validator(mode="after")
     def _one_body_fits(self) -> Settings:

@@ -59,7 +59,10 @@ class AdminKey:
 
         if self._key and not _is_open(scope["path"]) and not self._presented(scope):
             refusal = problem(
-                401, "admin_key_needed", "Send Authorization: Bearer <admin key>.", {"www-authenticate": "Bearer"}
+                401,
+                "admin_key_needed",
+                "Send Authorization: Bearer <admin key>.",
+                {"www-authenticate": "Bearer"},
             )
             await refusal(scope, receive, send_with_headers)  # type: ignore[arg-type]
             return

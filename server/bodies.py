@@ -1,10 +1,10 @@
 """Reads a request's body within its bounds, paying for it at the gate before it is read.
 
-    BodyRefused
-    ├── too_large      more bytes than allowed, declared or streamed
-    ├── busy           the gate has no room
-    ├── body_timeout   it did not arrive in time
-    └── hung_up        the client went away before the end
+BodyRefused
+├── too_large      more bytes than allowed, declared or streamed
+├── busy           the gate has no room
+├── body_timeout   it did not arrive in time
+└── hung_up        the client went away before the end
 """
 
 from __future__ import annotations
@@ -52,10 +52,10 @@ class Body:
         self._gate.give(self.held)
         self.held = 0
 
-    async def read(self, receive: Receive, declared: int | None, timeout: float) -> bytes:
+    async def read(self, receive: Receive, declared: int | None, seconds: float) -> bytes:
         """Raises BodyRefused. With a declared length that much is already reserved."""
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(seconds):
                 chunk, more = await self._chunk(receive, declared)
                 if not more:
                     return chunk
@@ -77,13 +77,13 @@ class Body:
         return chunk, message.get("more_body", False)
 
 
-async def discard(receive: Receive, most: int, timeout: float) -> None:
+async def discard(receive: Receive, most: int, seconds: float) -> None:
     """Takes in and drops what the client still sends, so that it gets to read its answer.
 
     Closing a socket with unread bytes resets it, and a reset discards the answer on its way.
     """
     try:
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout(seconds):
             while most > 0:
                 message = await receive()
                 if message["type"] == "http.disconnect" or not message.get("more_body", False):

@@ -10,8 +10,9 @@ from server.openapi import feed_url
 
 _STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem;color:#222}"
-    "table{border-collapse:collapse;margin:.5rem 0 1.5rem}td,th{text-align:left;padding:.25rem .9rem .25rem 0;"
-    "border-bottom:1px solid #ddd;vertical-align:top}code{font-size:90%}h1{font-size:1.5rem}h2{font-size:1.1rem}"
+    "table{border-collapse:collapse;margin:.5rem 0 1.5rem}td,th{text-align:left;padding:.25rem .9rem .25rem 0"
+    ";border-bottom:1px solid #ddd;vertical-align:top}code{font-size:90%}"
+    "h1{font-size:1.5rem}h2{font-size:1.1rem}"
 )
 _LINKS = ("/openapi.json", "/metrics", "/healthz", "/readyz")
 
@@ -23,7 +24,7 @@ def front_page(
     dependencies: Mapping[str, str],
     public_url: str,
 ) -> str:
-    """HTML. `connections` counts them by provider, `states` deliveries by state; `dependencies` says "ok" or why not."""
+    """HTML. `connections` counts by provider, `states` by state; `dependencies` says "ok" or why not."""
     parts = [
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Tiffin</title><style>{_STYLE}</style>',
         "<h1>Tiffin</h1>",

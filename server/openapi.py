@@ -81,7 +81,10 @@ def _replies(provider: Provider, feed: Feed) -> dict[str, Any]:
 
 def _fixed_paths() -> Mapping[str, Any]:
     ok = {"200": {"description": "OK"}}
-    guarded = {"responses": {**ok, "401": {"description": "The admin key is needed."}}, "security": [{"admin": []}]}
+    guarded = {
+        "responses": {**ok, "401": {"description": "The admin key is needed."}},
+        "security": [{"admin": []}],
+    }
     receipt = {"application/json": {"schema": {"$ref": "#/components/schemas/Receipt"}}}
     return {
         "/v1/deliveries/{id}": {
@@ -108,7 +111,13 @@ def _fixed_paths() -> Mapping[str, Any]:
 
 
 def _path_parameter(name: str, description: str) -> dict[str, Any]:
-    return {"name": name, "in": "path", "required": True, "description": description, "schema": {"type": "string"}}
+    return {
+        "name": name,
+        "in": "path",
+        "required": True,
+        "description": description,
+        "schema": {"type": "string"},
+    }
 
 
 def _receipt_schema() -> dict[str, Any]:
@@ -129,7 +138,11 @@ def _receipt_schema() -> dict[str, Any]:
                 "description": "The elements that have something to say.",
                 "items": {
                     "type": "object",
-                    "properties": {"element": {"type": "integer"}, "ok": {"type": "boolean"}, "problems": {"type": "array"}},
+                    "properties": {
+                        "element": {"type": "integer"},
+                        "ok": {"type": "boolean"},
+                        "problems": {"type": "array"},
+                    },
                 },
             },
         },

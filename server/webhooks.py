@@ -54,7 +54,7 @@ def address_of(path: str) -> Address | None:
 
 
 class Webhooks:
-    """Serves every path under PREFIX. `url` in a Request is `public_url` with the path and query as received."""
+    """Serves every path under PREFIX. A Request's `url` is `public_url`, with path and query as received."""
 
     def __init__(
         self,

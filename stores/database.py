@@ -49,6 +49,7 @@ def _configure_sqlite(connection: Any, _record: Any) -> None:
         "synchronous=FULL",
         "temp_store=MEMORY",
         "cache_size=-8000",
+        "secure_delete=OFF",
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()

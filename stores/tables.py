@@ -75,6 +75,14 @@ deliveries = Table(
     Column("spec_hash", Text, nullable=False),
     Column("quarantined", Text, nullable=False),
     Index("deliveries_by_time", "received_at", "id"),
+    Index(
+        "deliveries_quarantined",
+        "connection",
+        "peer",
+        "received_at",
+        sqlite_where=text("quarantined <> ''"),
+        postgresql_where=text("quarantined <> ''"),
+    ),
 )
 """Requests as received. A quarantined one names its auth failure's code."""
 

@@ -5,15 +5,23 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
-from engine.messages import Reply, Request
+from sqlalchemy import Connection as Transaction
+from sqlalchemy import select
+
+from engine.messages import Connection, Reply, Request
+from flows.journal import database_url, secret_box
 from flows.service import Service
 from flows.settings import Settings
+from stores import connections, deliveries, failures, tables
+from stores.database import open_database
+from stores.ledger import ledger
 
 ACME = """
 spec: tiffin/v1
@@ -75,6 +83,86 @@ feeds:
         fields: {item_id: sku, price: price}
 """
 
+# ---- what stands in the database -----------------------------------------------------------------------
+
+
+@contextmanager
+def database(settings: Settings, writing: bool = False) -> Iterator[Transaction]:
+    """A transaction on the embedded database, beside whatever serves from it."""
+    settings.data.mkdir(exist_ok=True)
+    opened = open_database(database_url(settings))
+    tables.metadata.create_all(opened.engine)
+    try:
+        with opened.engine.connect().execution_options(writing=writing) as connection, connection.begin():
+            yield connection
+    finally:
+        opened.close()
+
+
+def add_connection(
+    settings: Settings, provider: str, id: str, *, secrets: dict[str, str], **options: Any
+) -> None:
+    values = {name: (value.encode(),) for name, value in secrets.items()}
+    with database(settings, writing=True) as transaction:
+        connection = Connection(id, "north", provider, values, **options)
+        connections.add(transaction, connection, secret_box(settings), datetime.now(UTC))
+
+
+def rotate_secret(settings: Settings, id: str, name: str, value: str) -> None:
+    now = datetime.now(UTC)
+    with database(settings, writing=True) as transaction:
+        connections.rotate(transaction, id, name, value.encode(), secret_box(settings), now, now)
+
+
+def deliveries_of(settings: Settings, state: str | None = None) -> list[SimpleNamespace]:
+    """Every delivery, oldest first, with its body, its quarantine and the codes of its last attempt's failures."""
+    found = []
+    with database(settings) as transaction:
+        for line in reversed(deliveries.listed(transaction, {"state": state}, limit=1000)):
+            row = deliveries.get(transaction, line.id)
+            codes = [
+                f.code
+                for f in failures.listed(transaction, {"delivery": line.id})
+                if f.attempt == line.attempt
+            ]
+            found.append(
+                SimpleNamespace(
+                    id=line.id, state=line.state, codes=codes, body=row.body, quarantined=row.quarantined
+                )
+            )
+    return found
+
+
+def commands_of(settings: Settings, delivery: str) -> list[str]:
+    """The ids of the commands of a delivery in the outbox or published, in order."""
+    with database(settings) as transaction:
+        return [
+            id
+            for table in (tables.published, tables.outbox)
+            for (ids,) in transaction.execute(
+                select(table.c.ids).where(table.c.delivery == delivery).order_by(table.c.id)
+            )
+            for id in (json.loads(ids) if isinstance(ids, str) else ids)
+        ]
+
+
+def in_flight_of(settings: Settings) -> list[str]:
+    with database(settings) as transaction:
+        return list(transaction.scalars(select(tables.in_flight.c.delivery)))
+
+
+def ledger_difference(settings: Settings) -> int:
+    with database(settings) as transaction:
+        return ledger(transaction).difference
+
+
+def stored_bytes(settings: Settings) -> bytes:
+    """Everything in the data folder but the secret key."""
+    return b"".join(f.read_bytes() for f in sorted(settings.data.iterdir()) if f.name != "secret.key")
+
+
+# ---- running ---------------------------------------------------------------------------------------------
+
 SECRET = "a-secret-of-the-tests-0001"
 TOKEN = "tok-9f8e7d6c5b4a39281706"
 
@@ -109,7 +197,9 @@ async def deliver(service: Service, document: Any, feed: str = "stock", secret: 
     target = service.receiver.target("pos", "acme", "", "POST", feed)
     path = f"/v1/integrations/pos/acme/webhooks/{feed}"
     now = datetime.now(UTC)
-    return await service.receiver.receive(target, Request("POST", path, path, (), headers, body, "192.0.2.1", now))
+    return await service.receiver.receive(
+        target, Request("POST", path, path, (), headers, body, "192.0.2.1", now)
+    )
 
 
 @asynccontextmanager

@@ -1,8 +1,6 @@
 import asyncio
 
 from tests.flows.scenery import (
-    SECRET,
-    add_connection,
     commands_of,
     deliver,
     deliveries_of,
@@ -54,7 +52,7 @@ def test_a_corrected_replay_of_a_partial_delivery_writes_only_what_was_missing(t
     delivery = delivered(settings, stock(a="5", b="many"))
     assert len(commands_of(settings, delivery)) == 1
     file = settings.providers / "acme.yaml"
-    file.write_text(file.read_text().replace("quantity: qty", "quantity: 'qty = \"many\" ? \"99\" : qty'"))
+    file.write_text(file.read_text().replace("quantity: qty", 'quantity: \'qty = "many" ? "99" : qty\''))
     outcome = replayed(settings, delivery)
     assert (outcome.verdict, outcome.commands) == ("accepted", 1)
     assert len(commands_of(settings, delivery)) == 2

@@ -45,7 +45,9 @@ def test_other_headers_are_stored_in_the_open():
     assert b"application/json" in in_the_open(request([(b"content-type", b"application/json")]))
 
 
-@pytest.mark.parametrize("url", ["http://h/p?token=hush", "http://h/p?a=1&tok%65n=hush&b=2", "http://h/p?token=x&token=hush"])
+@pytest.mark.parametrize(
+    "url", ["http://h/p?token=hush", "http://h/p?a=1&tok%65n=hush&b=2", "http://h/p?token=x&token=hush"]
+)
 def test_a_token_in_the_query_is_not_stored_in_the_open(url):
     assert b"hush" not in in_the_open(request(url=url))
 
@@ -57,7 +59,9 @@ def test_a_body_with_a_secret_is_stored_encrypted():
 
 names = st.sampled_from([b"authorization", b"x-api-key", b"x-other", b"\xff\xfe"])
 values = st.binary(max_size=20)
-urls = st.sampled_from(["http://h/p", "http://h/p?", "http://h/p?token=a%20b&x=1", "http://h/p?x=%FF&token", "http://h/p?&&="])
+urls = st.sampled_from(
+    ["http://h/p", "http://h/p?", "http://h/p?token=a%20b&x=1", "http://h/p?x=%FF&token", "http://h/p?&&="]
+)
 
 
 @given(st.lists(st.tuples(names, values), max_size=5), urls, st.binary(max_size=50), st.booleans())

@@ -59,7 +59,9 @@ class Running:
 
     def post(self, document, path="/v1/integrations/pos/acme/webhooks/stock", secret=SECRET, **options):
         body = document if isinstance(document, bytes) else json.dumps(document).encode()
-        return self.client.post(path, content=body, headers={**signed(body, secret), **options.pop("headers", {})}, **options)
+        return self.client.post(
+            path, content=body, headers={**signed(body, secret), **options.pop("headers", {})}, **options
+        )
 
 
 @pytest.fixture

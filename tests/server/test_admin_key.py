@@ -33,7 +33,9 @@ def get(path: str, authorization: bytes | None = None) -> httpx.Response:
     return asyncio.run(asked())
 
 
-@pytest.mark.parametrize("path", ["/", "/metrics", "/openapi.json", "/healthz/x", "/v1/deliveries", "/v1/integrationsx/"])
+@pytest.mark.parametrize(
+    "path", ["/", "/metrics", "/openapi.json", "/healthz/x", "/v1/deliveries", "/v1/integrationsx/"]
+)
 def test_a_guarded_path_asks_for_the_key(path):
     assert get(path).status_code == 401
 
@@ -47,7 +49,9 @@ def test_the_key_opens_a_guarded_path():
     assert get("/metrics", b"Bearer the-key").text == "in"
 
 
-@pytest.mark.parametrize("given", [b"Bearer the-kez", b"Bearer", b"Basic the-key", b"the-key", b"Bearer \xff"])
+@pytest.mark.parametrize(
+    "given", [b"Bearer the-kez", b"Bearer", b"Basic the-key", b"the-key", b"Bearer \xff"]
+)
 def test_anything_but_the_key_does_not(given):
     assert get("/metrics", given).status_code == 401
 

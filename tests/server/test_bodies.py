@@ -93,7 +93,12 @@ def test_discarding_stops_after_the_most_that_is_taken_in():
 
 @pytest.mark.parametrize(
     ("headers", "length"),
-    [([], None), ([(b"content-length", b"12")], 12), ([(b"content-length", b"-1")], None), ([(b"content-length", b"")], None)],
+    [
+        ([], None),
+        ([(b"content-length", b"12")], 12),
+        ([(b"content-length", b"-1")], None),
+        ([(b"content-length", b"")], None),
+    ],
 )
 def test_content_length_is_read_only_when_it_is_a_number(headers, length):
     assert declared_length({"headers": headers}) == length

@@ -49,7 +49,7 @@ def rest_of(connection: socket.socket) -> bytes:
     return answer
 
 
-# ---- the usual way --------------------------------------------------------------------------------------------
+# ---- the usual way -------------------------------------------------------------------------------
 
 
 def test_a_signed_webhook_is_accepted_with_its_receipt(running):
@@ -103,7 +103,9 @@ def test_the_connection_can_stand_in_the_query(running):
 
 def test_a_connection_added_by_another_process_is_found(running):
     assert running.post(stock(store="R-2"), secret="a-secret-of-the-tests-0002").status_code == 401
-    add_connection(running.settings, "acme", "late", keys=("R-2",), secrets={"key": "a-secret-of-the-tests-0002"})
+    add_connection(
+        running.settings, "acme", "late", keys=("R-2",), secrets={"key": "a-secret-of-the-tests-0002"}
+    )
     running.service.directory._checked = float("-inf")
     assert running.post(stock(store="R-2"), secret="a-secret-of-the-tests-0002").status_code == 200
 
@@ -122,7 +124,7 @@ def test_a_feed_that_answers_once_persisted_does_its_work_all_the_same(running):
     assert len(commands_of(running.settings, answer.json()["id"])) == 1
 
 
-# ---- who may ----------------------------------------------------------------------------------------------------
+# ---- who may -------------------------------------------------------------------------------------
 
 
 def test_a_wrong_signature_is_refused_and_quarantined(running):
@@ -149,7 +151,9 @@ def test_a_signature_that_cannot_be_right_is_an_auth_failure(running, headers):
 
 
 def test_a_provider_file_answers_unauthorized_in_its_own_way(running):
-    answer = running.client.post("/v1/integrations/seller/gate/import", json={}, headers={"x-api-key": "wrong-token"})
+    answer = running.client.post(
+        "/v1/integrations/seller/gate/import", json={}, headers={"x-api-key": "wrong-token"}
+    )
     assert (answer.status_code, answer.json()) == (403, {"ok": False})
 
 
@@ -188,19 +192,23 @@ def test_the_address_that_a_declared_proxy_saw_does(settings, start):
     add_connection(settings, "acme", "listed", secrets={"key": SECRET}, allow=("203.0.113.0/24",))
     behind = settings.model_copy(update={"trusted_proxies": ("127.0.0.0/8",)})
     answer = start(behind).post(
-        stock(), path="/v1/integrations/pos/acme/c/listed/stock", headers={"x-forwarded-for": "6.6.6.6, 203.0.113.5"}
+        stock(),
+        path="/v1/integrations/pos/acme/c/listed/stock",
+        headers={"x-forwarded-for": "6.6.6.6, 203.0.113.5"},
     )
     assert answer.status_code == 200
 
 
 def test_quarantine_keeps_the_newest_and_evicts_the_oldest(settings, start):
     running = start(settings.model_copy(update={"quarantine": 3}))
-    ids = [running.post(stock(event=f"e-{n}"), secret="wrong-wrong-wrong-wrong").json()["id"] for n in range(5)]
+    ids = [
+        running.post(stock(event=f"e-{n}"), secret="wrong-wrong-wrong-wrong").json()["id"] for n in range(5)
+    ]
     kept = {row.id for row in rows(running) if row.body}
     assert kept == set(ids[2:])
 
 
-# ---- how much ---------------------------------------------------------------------------------------------------
+# ---- how much ------------------------------------------------------------------------------------
 
 
 def test_a_declared_body_over_the_limit_is_413_before_it_is_sent(running):
@@ -252,7 +260,7 @@ def test_large_bodies_are_evaluated_like_small_ones(running):
     assert running.post(document).json()["commands"] == 2000
 
 
-# ---- what goes wrong --------------------------------------------------------------------------------------------
+# ---- what goes wrong -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -331,7 +339,7 @@ def test_a_client_that_hangs_up_cancels_nothing(running, monkeypatch):
     assert len(commands_of(running.settings, row.id)) == 2000
 
 
-# ---- at once ----------------------------------------------------------------------------------------------------
+# ---- at once -------------------------------------------------------------------------------------
 
 
 def test_two_identical_requests_at_once_give_one_set_of_commands(running, monkeypatch):
