@@ -10,12 +10,20 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    GetJsonSchemaHandler,
+    Tag,
+    model_validator,
+)
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from engine.places import Place, Scalar
 
-Literal_ = str | bool | int | float | None
 Kind = Literal["merchant", "store", "item", "variant", "category", "addon_group", "addon", "order"]
 Family = Literal["pos", "erp", "seller", "admin"]
 
@@ -94,6 +102,20 @@ Duration = Annotated[
 """Seconds, written as `30s`, `10m`, `2h`, `1d`."""
 
 
+def _shape(*keys: str, text: str = "text", otherwise: str = "other") -> Discriminator:
+    """Tells the members of a union apart by the first of these keys, so that one mistake gives one problem."""
+
+    def tag(value: Any) -> str:
+        if isinstance(value, BaseModel):
+            names = {field.alias or name for name, field in type(value).model_fields.items()}
+            return next((key for key in keys if key in names), otherwise)
+        if isinstance(value, dict):
+            return next((key for key in keys if key in value), otherwise)
+        return text
+
+    return Discriminator(tag)
+
+
 class Node(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, populate_by_name=True)
 
@@ -144,17 +166,21 @@ class ValuePart(Node):
     value: str = Field(description="Literal text.")
 
 
-RecipePart = (
-    Literal["raw_body", "minified_body", "url", "method"]
-    | HeaderPart
-    | QueryPart
-    | BodyPart
-    | SignaturePart
-    | SortedParamsPart
-    | DigestPart
-    | Base64Part
-    | ValuePart
-)
+WholePart = Literal["raw_body", "minified_body", "url", "method"]
+RecipePart = Annotated[
+    Annotated[WholePart, Tag("text")]
+    | Annotated[HeaderPart, Tag("header")]
+    | Annotated[QueryPart, Tag("query")]
+    | Annotated[BodyPart, Tag("body")]
+    | Annotated[SignaturePart, Tag("signature")]
+    | Annotated[SortedParamsPart, Tag("sorted_params")]
+    | Annotated[DigestPart, Tag("digest")]
+    | Annotated[Base64Part, Tag("base64")]
+    | Annotated[ValuePart, Tag("value")],
+    _shape(
+        "header", "query", "body", "signature", "sorted_params", "digest", "base64", "value", otherwise="value"
+    ),
+]
 
 
 class Located(Node):
@@ -239,7 +265,10 @@ class AllOf(Node):
 
 
 Scheme = Annotated[NoneScheme | TokenScheme | BasicScheme | HmacScheme, Field(discriminator="scheme")]
-Auth = AnyOf | AllOf | Scheme
+Auth = Annotated[
+    Annotated[AnyOf, Tag("any")] | Annotated[AllOf, Tag("all")] | Annotated[Scheme, Tag("scheme")],
+    _shape("any", "all", text="scheme", otherwise="scheme"),
+]
 
 
 # ---- feeds ---------------------------------------------------------------------------------------------------
@@ -278,6 +307,12 @@ class Idempotency(Node):
         return self
 
 
+Recipe = Annotated[
+    Annotated[Literal["none"], Tag("none")] | Annotated[Idempotency, Tag("recipe")],
+    _shape(text="none", otherwise="recipe"),
+]
+
+
 class Check(Node):
     that: Expression = Field(description="Must be true; otherwise the check fails.")
     say: str = Field(description="What is wrong, for a person.")
@@ -299,7 +334,10 @@ class Mapped(Node):
 
     from_: Expression = Field(alias="from", description="The value.")
     as_: ReaderName | None = Field(None, alias="as", description="The reader; default: the canonical field's own.")
-    lookup: str | Table | None = Field(None, description="A table's name, or a table from text to values.")
+    lookup: (
+        Annotated[Annotated[str, Tag("name")] | Annotated[Table, Tag("table")], _shape(text="name", otherwise="table")]
+        | None
+    ) = Field(None, description="A table's name, or a table from text to values.")
     otherwise: Any = Field(None, description="With lookup: for a value that is not in the table.")
     default: Any = Field(None, description="Where the value is undefined.")
     currency: Expression | None = Field(None, description="ISO 4217 code beside the amount.")
@@ -315,7 +353,13 @@ class ListField(Node):
     fields: dict[str, FieldSpec] = Field(min_length=1)
 
 
-FieldSpec = Expression | Constant | ListField | Mapped
+FieldSpec = Annotated[
+    Annotated[Expression, Tag("expression")]
+    | Annotated[Constant, Tag("value")]
+    | Annotated[ListField, Tag("each")]
+    | Annotated[Mapped, Tag("from")],
+    _shape("value", "each", "from", text="expression", otherwise="from"),
+]
 
 
 class Version(Node):
@@ -332,7 +376,13 @@ class Rule(Node):
     when: Expression | None = Field(None, description="Elements for which this is not true are left out.")
     check: dict[str, Check] = Field(default_factory=dict, description="What must hold, by failure code.")
     fields: dict[str, FieldSpec] = Field(default_factory=dict, description="The command's fields.")
-    version: Expression | Version | None = Field(None, description="Orders updates of one entity.")
+    version: (
+        Annotated[
+            Annotated[Expression, Tag("expression")] | Annotated[Version, Tag("from")],
+            _shape(text="expression", otherwise="from"),
+        ]
+        | None
+    ) = Field(None, description="Orders updates of one entity.")
     commands: dict[str, Rule] = Field(default_factory=dict, description="Rules run for each element.")
     snapshot: Unbuilt = None
     fetch: Unbuilt = None
@@ -342,13 +392,23 @@ class Rendered(Node):
     expr: Expression
 
 
+def _rendered(kind: Any) -> Any:
+    """A literal of a kind, or `{expr: …}`."""
+
+    def tag(value: Any) -> str:
+        written = isinstance(value, Rendered) or (isinstance(value, dict) and value.keys() == {"expr"})
+        return "expr" if written else "literal"
+
+    return Annotated[Annotated[Rendered, Tag("expr")] | Annotated[kind, Tag("literal")], Discriminator(tag)]
+
+
 class ReplySpec(Node):
     """An answer: status, headers and one of json, text, empty."""
 
     status: int = Field(200, ge=100, le=599)
     headers: dict[str, str] = Field(default_factory=dict)
-    json_: Rendered | Any = Field(None, alias="json", description="A literal document, or {expr: …}.")
-    text: Rendered | str | None = Field(None, description="Literal text, or {expr: …}.")
+    json_: _rendered(Any) = Field(None, alias="json", description="A literal document, or {expr: …}.")
+    text: _rendered(str) | None = Field(None, description="Literal text, or {expr: …}.")
     empty: Literal[True] | None = Field(None, description="No body.")
     xml: Unbuilt = None
 
@@ -372,7 +432,7 @@ class Event(Node):
 
     scope: ScopeOf | None = None
     let: dict[str, Expression] = Field(default_factory=dict)
-    idempotency: Idempotency | Literal["none"] | None = None
+    idempotency: Recipe | None = None
     commands: dict[str, Rule] = Field(default_factory=dict)
     replies: Replies = Field(default_factory=Replies)
 
@@ -409,7 +469,7 @@ class Feed(Node):
     limits: Limits = Field(default_factory=Limits)
     connection: Expression | None = Field(None, description="Overrides the file's `connection:`.")
     scope: ScopeOf = Field(default_factory=ScopeOf)
-    idempotency: Idempotency | Literal["none"] = Field(description="How a repeated message is known.")
+    idempotency: Recipe = Field(description="How a repeated message is known.")
     let: dict[str, Expression] = Field(default_factory=dict)
     event: Expression | None = Field(None, description="What kind of message it is.")
     events: dict[str, Event] | None = Field(None, description="By the value of `event`.")

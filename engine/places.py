@@ -38,24 +38,28 @@ class Scalar(str):
         """The place of the character of the text at `offset` (counted in characters).
 
         Plain, quoted, folded and literal scalars change white space and escapes only, so the n-th
-        visible character of the text is the n-th visible character of its source.
+        visible character of the text is the n-th visible character of its source. Past the last visible
+        character it is the place just after that.
         """
-        seen = sum(not c.isspace() for c in self[:offset])
-        at = _body_start(self.raw)
-        visible = 0
-        while at < len(self.raw):
-            c = self.raw[at]
-            if not c.isspace():
-                if visible == seen:
-                    break
-                visible += 1
-                if _is_escape(self.raw, at):
-                    at += 1
-            at += 1
+        at = _source_offset(self.raw, sum(not c.isspace() for c in self[:offset]))
         head = self.raw[:at]
         if "\n" not in head:
             return Place(self.start.file, self.start.line, self.start.column + at)
         return Place(self.start.file, self.start.line + head.count("\n"), at - head.rfind("\n"))
+
+
+def _source_offset(raw: str, seen: int) -> int:
+    at, after = _body_start(raw), _body_start(raw)
+    end = len(raw) - (raw[:1] in ("'", '"') and len(raw) > 1)
+    while at < end:
+        length, visible = _character(raw, at)
+        if visible:
+            if seen == 0:
+                return at
+            seen -= 1
+            after = at + length
+        at += length
+    return after
 
 
 def _body_start(raw: str) -> int:
@@ -66,5 +70,17 @@ def _body_start(raw: str) -> int:
     return 0
 
 
-def _is_escape(raw: str, at: int) -> bool:
-    return (raw[0] == '"' and raw[at] == "\\") or (raw[0] == "'" and raw[at : at + 2] == "''")
+_CODED = {"x": 4, "u": 6, "U": 10}
+
+
+def _character(raw: str, at: int) -> tuple[int, bool]:
+    """How many characters of the source one character of the text takes, and whether it is visible."""
+    if raw[0] == "'" and raw[at : at + 2] == "''":
+        return 2, True
+    if raw[0] != '"' or raw[at] != "\\":
+        return 1, not raw[at].isspace()
+    escape = raw[at + 1 : at + 2]
+    if length := _CODED.get(escape):
+        code = int(raw[at + 2 : at + length], 16)
+        return length, not (code < 0x110000 and chr(code).isspace())
+    return 2, escape not in "tnvfrN_LP" and not escape.isspace()

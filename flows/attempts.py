@@ -225,7 +225,7 @@ class Attempts:
             state=_STATE[outcome.verdict],
             at=self._clock(),
             received_at=attempt.request.received_at,
-            key=reading.key if reading and not work.holder else None,
+            key=reading.key if reading else None,
             commands=outcome.commands,
             mappings=outcome.mappings,
             failures=tuple((f.cls, f.code, orjson.dumps(f.to_json())) for f in outcome.failures),
@@ -237,7 +237,7 @@ class Attempts:
             store_id=outcome.store_id,
             spec_hash=attempt.provider.spec_hash,
             replay=attempt.replay,
-            claimant=work.claimant,
+            claimant=work.holder or work.claimant,
         )
 
     def _concluded(self, attempt: Attempt, work: Work, committed: Committed) -> Concluded:

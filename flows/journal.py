@@ -92,7 +92,7 @@ class Journal:
         """Brings the embedded database up to date and notes the provider files. Raises StoreUnavailable."""
         with _reported():
             if self._database.embedded:
-                await asyncio.to_thread(tables.metadata.create_all, self._database.engine)
+                await asyncio.to_thread(_migrate, self._database)
                 self._hot = HotReads(self._database)
         self._writer.start()
         self._started = True
@@ -270,6 +270,13 @@ class Journal:
 
     async def ping(self) -> None:
         await self.read(lambda transaction: transaction.exec_driver_sql("SELECT 1"))
+
+
+def _migrate(database: Database) -> None:
+    # Imported here because Alembic's memory is of no use to a database that is up to date elsewhere.
+    from stores.schema import migrate
+
+    migrate(database)
 
 
 def _receipt(transaction: Transaction, delivery: str) -> dict[str, Any] | None:

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from flows.settings import Settings
 from server.admin import refuse_unsafe_bind
 
-KEEP_ALIVE_SECONDS = 30
-GRACE_SECONDS = 30
+OPTIONS: dict[str, Any] = {
+    "loop": "uvloop",
+    "http": "httptools",
+    "ws": "none",
+    "access_log": False,
+    "log_config": None,
+    "server_header": False,
+    "date_header": False,
+    # Whom to believe about the caller's address is TIFFIN_TRUSTED_PROXIES' matter.
+    "proxy_headers": False,
+    "timeout_keep_alive": 30,
+    "timeout_graceful_shutdown": 30,
+    "backlog": 2048,
+}
+"""How uvicorn serves, whatever the number of workers. Times are in seconds."""
 
 
 class OneWorkerOnly(Exception):
@@ -24,26 +38,11 @@ def run(settings: Settings, host: str = "127.0.0.1", port: int = 8000, workers: 
         raise OneWorkerOnly(
             "SQLite is written by one process: --workers above 1 needs PostgreSQL. Set TIFFIN_DATABASE_URL."
         )
-    options = {
-        "host": host,
-        "port": port,
-        "loop": "uvloop",
-        "http": "httptools",
-        "ws": "none",
-        "access_log": False,
-        "log_config": None,
-        "server_header": False,
-        "date_header": False,
-        "proxy_headers": False,
-        "timeout_keep_alive": KEEP_ALIVE_SECONDS,
-        "timeout_graceful_shutdown": GRACE_SECONDS,
-        "backlog": 2048,
-    }
     if workers == 1:
-        uvicorn.run(application(settings), **options)  # type: ignore[arg-type]
+        uvicorn.run(application(settings), host=host, port=port, **OPTIONS)
         return
     _export(settings)
-    uvicorn.run("server.run:from_environment", factory=True, workers=workers, **options)  # type: ignore[arg-type]
+    uvicorn.run("server.run:from_environment", factory=True, host=host, port=port, workers=workers, **OPTIONS)
 
 
 def application(settings: Settings):  # type: ignore[no-untyped-def]

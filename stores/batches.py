@@ -49,6 +49,9 @@ class Batch:
     def conclude(self, conclusion: Conclusion) -> Committed:
         if (standing := self._standing(conclusion)) is not None:
             return standing
+        if conclusion.state == "duplicate":
+            # Known before the rules ran: nothing is claimed.
+            return self._outcome(conclusion, "duplicate", [], holder=conclusion.claimant)
         claim = self._claims.claim(conclusion)
         if claim.again or not self._map(conclusion):
             return Committed("in_flight", 0, remapped=True)

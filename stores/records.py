@@ -46,7 +46,8 @@ class Conclusion:
 
     `key` None claims nothing. `failures` are (class, code, JSON of the failure). `replay` marks an
     attempt that an operator asked for: it is not refused as a duplicate of its own earlier attempts.
-    `claimant` is the delivery whose id went into the command keys ("": this one).
+    `claimant` is the delivery whose id went into the command keys ("": this one); for a duplicate, the
+    delivery that did the work.
     """
 
     delivery: str

@@ -22,6 +22,7 @@ from flows.settings import Settings
 from stores import connections, deliveries, failures, tables
 from stores.database import open_database
 from stores.ledger import ledger
+from stores.schema import migrate
 
 ACME = """
 spec: tiffin/v1
@@ -91,7 +92,7 @@ def database(settings: Settings, writing: bool = False) -> Iterator[Transaction]
     """A transaction on the embedded database, beside whatever serves from it."""
     settings.data.mkdir(exist_ok=True)
     opened = open_database(database_url(settings))
-    tables.metadata.create_all(opened.engine)
+    migrate(opened)
     try:
         with opened.engine.connect().execution_options(writing=writing) as connection, connection.begin():
             yield connection

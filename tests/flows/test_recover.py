@@ -43,7 +43,7 @@ asyncio.run(main())
 
 
 def dies(folder: Path, *arguments: str) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), *sys.path))}
     ended = subprocess.run(
         [sys.executable, "-c", DIES, str(folder), *arguments], cwd=folder, env=environment, timeout=60
     )

@@ -13,6 +13,7 @@ import uvicorn
 from flows.service import Service
 from flows.settings import Settings
 from server.app import create_app
+from server.run import OPTIONS
 from tests.flows.scenery import SECRET, settings_in, signed
 
 
@@ -20,10 +21,7 @@ class Server(uvicorn.Server):
     """A uvicorn that says when it listens and may run outside of the main thread."""
 
     def __init__(self, service: Service) -> None:
-        config = uvicorn.Config(
-            create_app(service), port=0, loop="uvloop", http="httptools", access_log=False, log_config=None
-        )
-        super().__init__(config)
+        super().__init__(uvicorn.Config(create_app(service), port=0, **OPTIONS))
         self.ready = threading.Event()
 
     async def startup(self, sockets=None) -> None:

@@ -16,7 +16,12 @@ WRONG = "wrong-token-3141592653589793"
 def _logging():
     root = logging.getLogger()
     before = root.handlers, root.level
+    # The test's own client speaks of its URLs.
+    for name in ("httpx", "httpcore"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     yield
+    for name in ("httpx", "httpcore"):
+        logging.getLogger(name).setLevel(logging.NOTSET)
     root.handlers, root.level = before[0], before[1]
 
 

@@ -82,6 +82,8 @@ def test_a_resend_gets_the_duplicate_answer_and_no_new_commands(running):
     again = running.post(stock(a="5"))
     assert again.json()["verdict"] == "duplicate"
     assert again.json()["duplicate_of"] == first.json()["id"]
+    receipt = running.client.get(f"/v1/deliveries/{again.json()['id']}").json()
+    assert (receipt["state"], receipt["duplicate_of"]) == ("duplicate", first.json()["id"])
     assert commands_of(running.settings, again.json()["id"]) == []
 
 
