@@ -6,7 +6,7 @@ only places that say which fields are identities and how a field is read.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -57,8 +57,12 @@ class CommandSchema:
         return bool(self._many.is_valid(commands))
 
     def explain(self, data: Mapping[str, Any]) -> list[tuple[str, str]]:
-        """(dotted path with indices, sentence) of everything that the schema forbids."""
-        return [_explained(error) for error in sorted(self._slow.iter_errors(data), key=lambda e: list(map(str, e.path)))]
+        """(dotted path with indices, sentence) of everything that the schema forbids; [] if `valid`."""
+        errors = sorted(self._slow.iter_errors(data), key=lambda error: list(map(str, error.path)))
+        if errors:
+            return [_explained(error) for error in errors]
+        # The gate decides. The two differ where Python's `$` lets a line feed stand at the end.
+        return [(_dotted(error.instance_path), error.message) for error in self._one.iter_errors(data)]
 
     @cached_property
     def _slow(self) -> Draft202012Validator:
@@ -101,10 +105,15 @@ def _items(name: str, schema: Schema) -> FieldSchema | Mapping[str, FieldSchema]
     return _fields(schema) if schema.get("type") == "object" else _field(name, schema, True)
 
 
-def _explained(error: Any) -> tuple[str, str]:
+def _dotted(steps: Iterable[str | int]) -> str:
     path = ""
-    for step in error.absolute_path:
-        path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else str(step)
+    for step in steps:
+        path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else step
+    return path
+
+
+def _explained(error: Any) -> tuple[str, str]:
+    path = _dotted(error.absolute_path)
     if error.validator == "anyOf":
         names = [branch["required"][0] for branch in error.validator_value]
         return path, f"one of {', '.join(names)} is a required property"

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from engine.compiler import CHECK, VERSION
-from engine.evaluation import BadExpression, Index, RulesProgram
+from engine.evaluation import BadExpression, Index, Row, RulesProgram
 from engine.failures import Failure, Refusal
 from engine.jsonata import JsonataError
 from engine.messages import Ref
@@ -17,8 +16,7 @@ from engine.reading import Reading, expression_failure
 from engine.unreadable import Unreadable
 
 
-@dataclass(frozen=True, slots=True)
-class Element:
+class Element(NamedTuple):
     """One element of a rule that may become a command. `store` is the external store id it speaks of."""
 
     index: Index
@@ -27,8 +25,7 @@ class Element:
     version: tuple[str, str] | None
 
 
-@dataclass(frozen=True)
-class Draft:
+class Draft(NamedTuple):
     """Everything that can be said without the store. `refs` are the external ids to resolve.
 
     `elements` holds by rule what was neither left out nor rejected; `rejected` the (rule, index) of the
@@ -37,7 +34,7 @@ class Draft:
 
     reading: Reading
     plans: tuple[RulePlan, ...]
-    elements: Mapping[str, tuple[Element, ...]]
+    elements: Mapping[str, list[Element]]
     rejected: frozenset[tuple[str, Index]]
     failures: tuple[Failure, ...]
     refs: frozenset[Ref]
@@ -48,65 +45,84 @@ def draft(
     reading: Reading, program: RulesProgram, plans: tuple[RulePlan, ...], per_store: frozenset[str], most: int | None
 ) -> Draft:
     """Raises Refusal where an evaluation limit is spent or a rule has too many elements."""
+    bindings = reading.bindings if program.binds else None
     try:
-        evaluated = program.evaluate(reading.document, reading.bindings, len(reading.request.body))
+        evaluated = program.evaluate(reading.document, bindings, len(reading.request.body))
     except JsonataError as error:
         raise Refusal(expression_failure(error, program.fast)) from None
     sink = _Failures()
     for bad in evaluated.bad:
         sink.expression(bad, plans)
-    elements: dict[str, tuple[Element, ...]] = {}
+    elements: dict[str, list[Element]] = {}
     refs = _scope_refs(reading)
     for plan in plans:
         rows = evaluated.rows[plan.name]
         if most is not None and len(rows) > most:
             raise Refusal(_too_many(plan, len(rows), most))
-        objects = [row.values for row in rows]
-        indices = [row.index for row in rows]
-        _apply_checks(plan, objects, indices, sink)
-        versions = _read_versions(plan, objects, indices, sink)
-        plan.columns.read(objects, lambda n, column, error, p=plan, i=indices: sink.unreadable(p, i[n], column, error))  # type: ignore[misc]
-        if plan.schema is None:
-            elements[plan.name] = ()
-            continue
-        stores = _stores(plan, objects, reading.scope.store)
-        kept = tuple(
-            Element(index, values, store, version)
-            for index, values, store, version in zip(indices, objects, stores, versions, strict=True)
-            if not sink.rejects(plan.name, index)
-        )
-        elements[plan.name] = kept
+        elements[plan.name] = kept = _read_rows(plan, rows, reading.scope.store, sink) if rows else []
         _collect_refs(plan, kept, per_store, refs)
-    return Draft(reading, plans, elements, frozenset(sink.rejected), tuple(sink.failures), frozenset(refs), sink.refused)
+    return Draft(
+        reading,
+        plans,
+        elements,
+        frozenset(sink.rejected),
+        tuple(sink.failures),
+        frozenset(map(Ref._make, refs)),
+        sink.refused,
+    )
 
 
-def _scope_refs(reading: Reading) -> set[Ref]:
+def _read_rows(plan: RulePlan, rows: list[Row], store: str, sink: _Failures) -> list[Element]:
+    """The rows of a rule as elements, without those that failed."""
+    objects = [row.values for row in rows]
+    if plan.rule.check:
+        _apply_checks(plan, rows, sink)
+    versions = _read_versions(plan, rows, sink) if plan.version is not None else None
+    plan.columns.read(objects, lambda n, column, error: sink.unreadable(plan, rows[n].index, column, error))
+    if plan.schema is None:
+        return []
+    names_store = plan.names_store
+    return [
+        Element(
+            index,
+            values,
+            (values.get("store_id") or store) if names_store else store,
+            versions[n] if versions is not None else None,
+        )
+        for n, (index, values) in enumerate(rows)
+        if not (sink.rejected and sink.rejects(plan.name, index))
+    ]
+
+
+Mention = tuple[str, str, str]
+"""(kind, within, external id): a Ref before it is made one."""
+
+
+def _scope_refs(reading: Reading) -> set[Mention]:
     """The merchant and the store of the scope, also where no element names them."""
     named = (("merchant", reading.scope.merchant), ("store", reading.scope.store))
-    return {Ref(kind, "", external) for kind, external in named if external}
+    return {(kind, "", external) for kind, external in named if external}
 
 
-def _apply_checks(plan: RulePlan, objects: list[Values], indices: list[Index], sink: _Failures) -> None:
+def _apply_checks(plan: RulePlan, rows: list[Row], sink: _Failures) -> None:
     for n, (code, check) in enumerate(plan.rule.check.items()):
         key = f"{CHECK}{n}"
-        for index, values in zip(indices, objects, strict=True):
+        for index, values in rows:
             if values.pop(key, False):
                 sink.check(plan, index, code, check.say, check.on_fail, str(check.that.scalar.start))
 
 
-def _read_versions(
-    plan: RulePlan, objects: list[Values], indices: list[Index], sink: _Failures
-) -> list[tuple[str, str] | None]:
-    """(sortable text, source text) of each object's version; the objects lose the marker."""
-    if plan.version is None:
-        return [None] * len(objects)
+def _read_versions(plan: RulePlan, rows: list[Row], sink: _Failures) -> list[tuple[str, str] | None]:
+    """(sortable text, source text) of each row's version; the rows lose the marker."""
+    assert plan.version is not None
     column = Column(VERSION, None, plan.version.from_.scalar.start, plan.version.from_.text)
-    read = plan.version_reader
+    read, comparator = plan.version_reader, plan.version.as_
     found: list[tuple[str, str] | None] = []
-    for index, values in zip(indices, objects, strict=True):
+    for index, values in rows:
         value = values.pop(VERSION, None)
         try:
-            found.append(None if value is None or value == "" else (order_text(plan.version.as_, read(value)), str(value)))
+            told = None if value is None else read(value)
+            found.append(None if told is None else (order_text(comparator, told), str(value)))
         except Unreadable as error:
             found.append(None)
             sink.unreadable(plan, index, column, error)
@@ -123,33 +139,23 @@ def order_text(comparator: str, value: Any) -> str:
     return str(value)
 
 
-def _stores(plan: RulePlan, objects: list[Values], scope_store: str) -> list[str]:
-    if plan.schema is None or not any(column.name == "store_id" for column in plan.columns.columns):
-        return [scope_store] * len(objects)
-    return [values.get("store_id") or scope_store for values in objects]
+def _collect_refs(plan: RulePlan, elements: list[Element], per_store: frozenset[str], refs: set[Mention]) -> None:
+    for name, kind, within, _ in plan.ids:
+        for _, values, store, _ in elements:
+            if (value := values.get(name)) is not None:
+                refs.add((kind, store if within else "", value))
+    for name, kind, within, _ in plan.id_lists:
+        for _, values, store, _ in elements:
+            for external in values.get(name) or ():
+                refs.add((kind, store if within else "", external))
+    for column in plan.holders:
+        for _, values, store, _ in elements:
+            _nested_refs(column, values.get(column.name) or (), store, per_store, refs)
+    if plan.names_store:
+        refs.update(("store", "", element.store) for element in elements if element.store)
 
 
-def _collect_refs(plan: RulePlan, elements: Iterable[Element], per_store: frozenset[str], refs: set[Ref]) -> None:
-    assert plan.schema is not None
-    for column in plan.columns.identities():
-        kind, name, within = column.identity, column.name, column.identity in per_store
-        assert kind is not None
-        for element in elements:
-            value = element.values.get(name)
-            if value is None:
-                continue
-            for external in value if column.is_list else (value,):
-                refs.add(Ref(kind, element.store if within else "", external))
-    for column in plan.columns.nested():
-        assert column.inner is not None
-        for element in elements:
-            _nested_refs(column, element.values.get(column.name) or (), element.store, per_store, refs)
-    for element in elements:
-        if element.store:
-            refs.add(Ref("store", "", element.store))
-
-
-def _nested_refs(column: Column, objects: Any, store: str, per_store: frozenset[str], refs: set[Ref]) -> None:
+def _nested_refs(column: Column, objects: Any, store: str, per_store: frozenset[str], refs: set[Mention]) -> None:
     assert column.inner is not None
     for inner in column.inner.columns:
         for values in objects:
@@ -158,7 +164,7 @@ def _nested_refs(column: Column, objects: Any, store: str, per_store: frozenset[
                 continue
             if inner.identity:
                 within = store if inner.identity in per_store else ""
-                refs.update(Ref(inner.identity, within, one) for one in (value if inner.is_list else (value,)))
+                refs.update((inner.identity, within, one) for one in (value if inner.is_list else (value,)))
             elif inner.inner:
                 _nested_refs(inner, value, store, per_store, refs)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -20,8 +20,7 @@ LARGE = 65_536
 """From this many bytes of body on, the document goes to the engine as JSON text, so other threads run."""
 
 
-@dataclass(slots=True)
-class Row:
+class Row(NamedTuple):
     """One element's evaluated object, on its way to a command. The finishing stage fills it in place."""
 
     index: Index
@@ -39,8 +38,7 @@ class BadExpression:
     error: JsonataError
 
 
-@dataclass(frozen=True, slots=True)
-class Evaluated:
+class Evaluated(NamedTuple):
     """The rows of each rule (nested rules by `outer/inner`), the count of outermost elements, and failures."""
 
     rows: Mapping[str, list[Row]]
@@ -57,29 +55,35 @@ class RulesProgram:
         self._lets = lets
         self._engine: EngineName = engine
         self._fast = Program(self.fast.text, engine)
+        self._nests = len(self.names) > len(rules) or engine != "jlens"
         self._guarded: tuple[Source, Program] | None = None
 
-    def evaluate(self, document: Any, bindings: Mapping[str, Any], size: int) -> Evaluated:
+    @property
+    def binds(self) -> bool:
+        """Whether the rules read any variable that is handed in."""
+        return self._fast.binds
+
+    def evaluate(self, document: Any, bindings: Mapping[str, Any] | None, size: int) -> Evaluated:
         """Raises JsonataError only for spent limits; every other failure is among `bad`."""
         text = orjson.dumps(document).decode() if size > LARGE and self._engine == "jlens" else None
         try:
-            return self._flatten(_run(self._fast, document, text, bindings, None), (), ())
+            return self._flatten(_run(self._fast, document, text, bindings, None), [])
         except JsonataError as error:
             if error.spent:
                 raise
         return self._isolate(document, text, bindings)
 
-    def _isolate(self, document: Any, text: str | None, bindings: Mapping[str, Any]) -> Evaluated:
+    def _isolate(self, document: Any, text: str | None, bindings: Mapping[str, Any] | None) -> Evaluated:
         source, program = self._guarded_program()
         trial = _Trial(source)
         try:
-            results = _run(program, document, text, {**bindings, **trial.host}, GUARDED)
+            results = _run(program, document, text, {**(bindings or {}), **trial.host}, GUARDED)
         except JsonataError as error:
             if error.spent:
                 raise
             scalar, place = source.locate(error.start) or (None, None)
             return Evaluated({name: [] for name in self.names}, (BadExpression(None, (), scalar, place, error),))
-        return self._flatten(results, source.spans, trial.found)
+        return self._flatten(results, trial.found)
 
     def _guarded_program(self) -> tuple[Source, Program]:
         if self._guarded is None:
@@ -87,15 +91,19 @@ class RulesProgram:
             self._guarded = source, Program(source.text, self._engine)
         return self._guarded
 
-    def _flatten(self, results: Any, spans: Any, found: Any) -> Evaluated:
+    def _flatten(self, results: Any, found: list[list[_Found]]) -> Evaluated:
         rows: dict[str, list[Row]] = {name: [] for name in self.names}
         bad: list[BadExpression] = []
-        _collect(results, self.rules, "", (), rows, bad, found)
+        if found or self._nests:
+            _collect(results, self.rules, "", (), rows, bad, found)
+        else:
+            for name, elements in zip(self.names, results, strict=True):
+                rows[name] = [Row((n,), values) for n, values in enumerate(elements) if values.__class__ is dict]
         return Evaluated(rows, tuple(bad))
 
 
 def _run(
-    program: Program, document: Any, text: str | None, bindings: Mapping[str, Any], limits: Limits | None
+    program: Program, document: Any, text: str | None, bindings: Mapping[str, Any] | None, limits: Limits | None
 ) -> Any:
     if text is not None:
         return program.evaluate_text(text, bindings, limits)

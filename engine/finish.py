@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import orjson
 
@@ -13,13 +12,12 @@ from engine.envelope import Envelope
 from engine.failures import Failure
 from engine.keys import CommandKeys, canonical_id
 from engine.messages import Command, EntityVersion, NewMapping, Outcome, Ref, Verdict
-from engine.plans import Column, Columns, RulePlan, Values
+from engine.plans import Column, RulePlan, Values
 
 Policy = Literal["reject", "create", "park"]
 
 
-@dataclass(frozen=True, slots=True)
-class Ids:
+class Ids(NamedTuple):
     """External ids made canonical. `created` maps a new canonical id to what it stands for."""
 
     known: Mapping[tuple[str, str, str], str]
@@ -51,6 +49,10 @@ def make_ids(
     return Ids(known, created, merchant, frozenset(connection.stores), policies)
 
 
+Ready = tuple[Element, tuple[str, ...]]
+"""An element with its external ids in the order of the plan's `ids`."""
+
+
 class Finisher:
     """Turns the elements of one draft into commands."""
 
@@ -59,12 +61,14 @@ class Finisher:
         self._draft, self._ids = draft, ids
         self._tenant = reading.connection.tenant
         self._keys = CommandKeys(self._tenant, provider, claim)
-        self._envelope = Envelope(self._tenant, provider, reading.feed, revision, delivery, reading.request.received_at)
+        received = reading.request.received_text
+        self._envelope = Envelope(self._tenant, provider, reading.feed, revision, delivery, received)
         self.failures: list[Failure] = list(draft.failures)
         self.parked = False
         self._rejected = set(draft.rejected)
         self._per_store = {ref.kind for ref in draft.refs if ref.within}
-        self._occurrences: dict[tuple[str, ...], int] = {}
+        # Most connections speak for themselves alone: then there is nothing to look at element by element.
+        self._bounded = bool(ids.allowed_stores or reading.connection.merchant)
 
     def commands(self) -> list[Command]:
         if (refusal := self._scope_refusal()) is not None:
@@ -93,44 +97,47 @@ class Finisher:
             return _not_allowed("merchant", self._draft.reading.scope.merchant)
         return None
 
-    def _rule(self, plan: RulePlan, elements: Iterable[Element]) -> list[Command]:
-        assert plan.schema is not None
-        scalars = [c for c in plan.columns.identities() if not c.is_list]
-        ready: list[tuple[Element, tuple[str, ...]]] = []
-        for element in elements:
-            if self._rejects(plan.name, element):
+    def _rule(self, plan: RulePlan, elements: list[Element]) -> list[Command]:
+        if self._rejected:
+            elements = [element for element in elements if not self._rejects(plan.name, element)]
+        named = [tuple([element.values.get(identity.name) or "" for identity in plan.ids]) for element in elements]
+        ready = self._identified(plan, elements, named)
+        return self._written(plan, self._validated(plan, ready))
+
+    def _identified(self, plan: RulePlan, elements: list[Element], named: list[tuple[str, ...]]) -> list[Ready]:
+        """The elements with canonical ids in place, and merchant and store added; each with its external ids."""
+        known, merchant = self._ids.known, self._ids.merchant
+        simple = not plan.id_lists and not plan.holders
+        ready: list[Ready] = []
+        for element, external in zip(elements, named, strict=True):
+            _, values, store, version = element
+            missing = [] if simple else _insert_many(plan, values, store, self._per_store, known)
+            for (name, kind, within, column), one in zip(plan.ids, external, strict=True):
+                if not one:
+                    values.pop(name, None)
+                elif (canonical := known.get((kind, store if within else "", one))) is None:
+                    missing.append((column, Ref(kind, store if within else "", one)))
+                else:
+                    values[name] = canonical
+            if missing:
+                for column, ref in missing:
+                    self._reject(plan, element, self._unmapped(ref, plan, element, column))
                 continue
-            external = tuple(str(element.values.get(c.name) or "") for c in scalars)
-            if self._identify(plan, element):
+            if plan.lacks_merchant or "merchant_id" not in values:
+                values["merchant_id"] = merchant
+            if store and (plan.lacks_store or (plan.names_store and "store_id" not in values)):
+                values["store_id"] = known["store", "", store]
+            if version is not None:
+                _add_version(plan, values, *version)
+            if not self._bounded or self._allowed(plan, element):
                 ready.append((element, external))
-        valid = self._validated(plan, ready)
-        return [self._command(plan, element, external) for element, external in valid]
+        return ready
 
     def _rejects(self, rule: str, element: Element) -> bool:
         if not self._rejected:
             return False
         names = rule.split("/")
         return any(("/".join(names[:n]), element.index[:n]) in self._rejected for n in range(1, len(names) + 1))
-
-    def _identify(self, plan: RulePlan, element: Element) -> bool:
-        """Replaces external ids by canonical ones and adds merchant and store; False when one is missing."""
-        assert plan.schema is not None
-        values, fields = element.values, plan.schema.fields
-        missing = _insert(plan.columns, values, element.store, self._per_store, self._ids.known)
-        if missing:
-            for column, ref in missing:
-                self._reject(plan, element, self._unmapped(ref, plan, element, column))
-            return False
-        if "merchant_id" in fields and not values.get("merchant_id"):
-            values["merchant_id"] = self._ids.merchant
-        if "store_id" in fields and not values.get("store_id") and element.store:
-            values["store_id"] = self._ids.known[("store", "", element.store)]
-        if element.version is not None:
-            order, source = element.version
-            values.setdefault("source_version", source)
-            if plan.version is not None and plan.version.as_ == "timestamp":
-                values.setdefault("source_time", _plain_time(order))
-        return self._allowed(plan, element)
 
     def _allowed(self, plan: RulePlan, element: Element) -> bool:
         connection = self._draft.reading.connection
@@ -143,12 +150,10 @@ class Finisher:
             return False
         return True
 
-    def _validated(
-        self, plan: RulePlan, ready: list[tuple[Element, tuple[str, ...]]]
-    ) -> list[tuple[Element, tuple[str, ...]]]:
+    def _validated(self, plan: RulePlan, ready: list[Ready]) -> list[Ready]:
         schema = plan.schema
         assert schema is not None
-        if schema.valid_many([element.values for element, _ in ready]):
+        if not ready or schema.valid_many([element.values for element, _ in ready]):
             return ready
         good = []
         for element, external in ready:
@@ -159,25 +164,31 @@ class Finisher:
                 self._reject(plan, element, _invalid(plan, element, path, sentence))
         return good
 
-    def _command(self, plan: RulePlan, element: Element, external: tuple[str, ...]) -> Command:
+    def _written(self, plan: RulePlan, ready: list[Ready]) -> list[Command]:
+        if not ready:
+            return []
         assert plan.schema is not None
-        values, name = element.values, plan.schema.name
-        occurrence = self._occurrences.get(key := (plan.name, element.store, *external), 0)
-        self._occurrences[key] = occurrence + 1
-        subject = next((values[f] for f in plan.schema.subject if values.get(f)), "")
-        store, merchant = values.get("store_id"), values["merchant_id"]
-        data = orjson.dumps(values)
-        commandkey = self._keys.key(plan.name, (element.store, *external), occurrence)
-        command_id = self._keys.id(commandkey, data)
-        kafka_key = f"{self._tenant}/{store or merchant}"
-        version = None
-        if element.version is not None:
-            entity = f"{name}/{store or ''}/{subject}"
-            version = EntityVersion(entity, *element.version)
-        event = self._envelope.event(name, command_id, commandkey, subject, kafka_key, values.get("source_time"), data)
-        return Command(
-            command_id, commandkey, name, plan.name, subject, kafka_key, values, event, element.index[0], version
-        )
+        name, subjects, rule, tenant = plan.schema.name, plan.schema.subject, plan.name, self._tenant
+        next_key, event, dumps = self._keys.of_rule(rule).next, self._envelope.event, orjson.dumps
+        head = self._envelope.head(name)
+        made = []
+        for (index, values, external_store, version), external in ready:
+            store = values.get("store_id")
+            owner = store or values["merchant_id"]
+            subject = owner
+            for field in subjects:
+                if field in values:
+                    subject = values[field]
+                    break
+            data = dumps(values)
+            commandkey, command_id = next_key(external_store, external, data)
+            kafka_key = f"{tenant}/{owner}"
+            wrapped = event(head, command_id, commandkey, subject, kafka_key, values.get("source_time"), data)
+            ordered = EntityVersion(f"{name}/{store or ''}/{subject}", *version) if version else None
+            made.append(
+                Command(command_id, commandkey, name, rule, subject, kafka_key, values, wrapped, index[0], ordered)
+            )
+        return made
 
     def _reject(self, plan: RulePlan, element: Element, failure: Failure) -> None:
         self.failures.append(failure)
@@ -222,28 +233,56 @@ def _texts(value: Any, into: set[str]) -> None:
             _texts(inner, into)
 
 
-def _insert(
-    columns: Columns, values: Values, store: str, per_store: set[str], known: Mapping[tuple[str, str, str], str]
-) -> list[tuple[Column, Ref]]:
-    """Puts canonical ids in place; returns what is not known."""
-    missing: list[tuple[Column, Ref]] = []
-    for column in columns.columns:
-        if column.identity:
-            value = values.get(column.name)
-            if value is None:
-                values.pop(column.name, None)
-                continue
-            kind, within = column.identity, store if column.identity in per_store else ""
-            found = [known.get((kind, within, one)) for one in (value if column.is_list else (value,))]
-            if None in found:
-                absent = value[found.index(None)] if column.is_list else value
-                missing.append((column, Ref(kind, within, absent)))
-            else:
-                values[column.name] = found if column.is_list else found[0]
-        elif column.inner:
-            for inner in values.get(column.name) or ():
-                missing += _insert(column.inner, inner, store, per_store, known)
+Missing = list[tuple[Column, Ref]]
+Known = Mapping[tuple[str, str, str], str]
+
+
+def _insert_many(plan: RulePlan, values: Values, store: str, per_store: set[str], known: Known) -> Missing:
+    """Puts canonical ids into lists of ids and into nested objects; returns what is not known."""
+    missing: Missing = []
+    for identity in plan.id_lists:
+        _insert_list(identity.column, values, store if identity.per_store else "", known, missing)
+    for column in plan.holders:
+        _insert_nested(column, values, store, per_store, known, missing)
     return missing
+
+
+def _insert_list(column: Column, values: Values, within: str, known: Known, missing: Missing) -> None:
+    external = values.get(column.name)
+    if external is None:
+        return
+    assert column.identity is not None
+    found = [known.get((column.identity, within, one)) for one in external]
+    if None in found:
+        missing.append((column, Ref(column.identity, within, external[found.index(None)])))
+    else:
+        values[column.name] = found
+
+
+def _insert_nested(
+    column: Column, values: Values, store: str, per_store: set[str], known: Known, missing: Missing
+) -> None:
+    assert column.inner is not None
+    for inner in values.get(column.name) or ():
+        if inner.__class__ is not dict:
+            continue
+        for one in column.inner.columns:
+            if one.inner:
+                _insert_nested(one, inner, store, per_store, known, missing)
+            elif one.identity and one.is_list:
+                _insert_list(one, inner, store if one.identity in per_store else "", known, missing)
+            elif one.identity and (external := inner.get(one.name)) is not None:
+                within = store if one.identity in per_store else ""
+                if (canonical := known.get((one.identity, within, external))) is None:
+                    missing.append((one, Ref(one.identity, within, external)))
+                else:
+                    inner[one.name] = canonical
+
+
+def _add_version(plan: RulePlan, values: Values, order: str, source: str) -> None:
+    values.setdefault("source_version", source)
+    if plan.version is not None and plan.version.as_ == "timestamp":
+        values.setdefault("source_time", _plain_time(order))
 
 
 def _plain_time(order: str) -> str:

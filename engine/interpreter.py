@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from engine.addresses import address_allowed
@@ -143,15 +143,14 @@ class Interpreter:
         """Document, event, scope and key. Raises Refusal."""
         compiled = self.feeds[feed]
         document = decode(compiled.feed, request)
-        bindings = {"request": request.bindings, "settings": dict(connection.settings)}
         event = ""
         if compiled.event is not None:
-            event = as_text(compiled.event.evaluate(document, bindings).get("e")) or ""
+            event = as_text(compiled.event.evaluate(document, request, connection).get("e")) or ""
         branch = compiled.branch(event)
-        scope, key = branch.head.read(document, bindings, request, connection, self.provider.provider)
+        scope, key = branch.head.read(document, request, connection, self.provider.provider)
         reading = Reading(feed, event, document, scope, key, request, connection)
         if compiled.event is not None and event not in compiled.events:
-            return replace(reading, settled=self._otherwise(compiled.feed, event))
+            return reading._replace(settled=self._otherwise(compiled.feed, event))
         return reading
 
     def _otherwise(self, feed: Feed, event: str) -> Outcome:
@@ -178,7 +177,7 @@ class Interpreter:
         defaults = self.provider.defaults
         local = Local(currency or defaults.currency, defaults.unit, zone or defaults.time_zone)
         branch = self.feeds[feed].branch(event)
-        return tuple(make_plans(branch.rules, self.provider, self._canon, local))
+        return tuple(make_plans(branch.rules, self.provider, self._canon, local, self._per_store))
 
     def finish(
         self, drafted: Draft, resolved: Mapping[Ref, str], delivery: str, claimant: str = ""
@@ -198,14 +197,14 @@ class Interpreter:
 
     def _nothing_emitted(self, reading: Reading, outcome: Outcome) -> Outcome:
         if all_ignored(reading.document, [entry.path for entry in self.feeds[reading.feed].feed.ignore]):
-            return replace(outcome, verdict="ignored")
+            return outcome._replace(verdict="ignored")
         failure = Failure(
             "processing",
             "nothing_emitted",
             "The message gave no command, and nothing in the provider file explains it.",
             "Look at what `when` left out; name what may be left unread under ignore.",
         )
-        return replace(outcome, failures=(failure,))
+        return outcome._replace(failures=(failure,))
 
     def refused(self, failure: Failure) -> Outcome:
         """The outcome of a Refusal."""

@@ -74,14 +74,16 @@ class Program:
         self.text = text
         self.engine = engine
         self._expression = compile_text(text)
+        # Handing over bindings that nothing reads costs as much as a small evaluation.
+        self.binds = bool(reads(text).bindings)
         self._options = {**SERVING.options(), **_PINNED}
 
-    def evaluate(self, document: Any, bindings: Mapping[str, Any], limits: Limits | None = None) -> Any:
+    def evaluate(self, document: Any, bindings: Mapping[str, Any] | None, limits: Limits | None = None) -> Any:
         """Raises JsonataError. Host functions may stand among the bindings (jlens and reference alike)."""
         if self.engine != "jlens":
             from engine.reference import evaluate_reference
 
-            return evaluate_reference(self.text, document, bindings, limits or SERVING)
+            return evaluate_reference(self.text, document, bindings or {}, limits or SERVING)
         options = self._options if limits is None else {**limits.options(), **_PINNED}
         try:
             return self._expression.evaluate(document, bindings, **options)
@@ -90,7 +92,7 @@ class Program:
         except RecursionError:
             raise JsonataError("U1001", "the document is nested too deeply", None, None) from None
 
-    def evaluate_text(self, document: str, bindings: Mapping[str, Any], limits: Limits | None = None) -> Any:
+    def evaluate_text(self, document: str, bindings: Mapping[str, Any] | None, limits: Limits | None = None) -> Any:
         """The same on JSON text; other threads run meanwhile."""
         options = self._options if limits is None else {**limits.options(), **_PINNED}
         try:

@@ -21,8 +21,8 @@ _PREFIXES = {
 
 
 def _prefixed(parts: Iterable[str]) -> bytes:
-    encoded = [part.encode("utf-8", "surrogatepass") for part in parts]
-    return b"".join([len(part).to_bytes(8, "big") + part for part in encoded])
+    """Each part behind its length in characters, as in `2:ab1:c`."""
+    return "".join([f"{len(part)}:{part}" for part in parts]).encode("utf-8", "surrogatepass")
 
 
 def digest(parts: Iterable[str]) -> str:
@@ -72,20 +72,39 @@ def _without(value: Any, paths: list[list[str]]) -> Any:
 
 
 class CommandKeys:
-    """Keys and ids of the commands of one delivery. `claim` is its idempotency key, made unique where needed."""
+    """Keys and ids of one delivery's commands. `claim` is its idempotency key, made unique where needed."""
 
     def __init__(self, tenant: str, provider: str, claim: str) -> None:
         self._base = hashlib.blake2b(_prefixed((tenant, provider, claim)), digest_size=_SIZE)
 
-    def key(self, rule: str, entity: Sequence[str], occurrence: int) -> str:
-        """The same for every attempt at the command: 32 hex digits."""
+    def of_rule(self, rule: str) -> RuleKeys:
         hashed = self._base.copy()
-        hashed.update(_prefixed((rule, *entity, str(occurrence))))
-        return hashed.hexdigest()
+        hashed.update(_prefixed((rule,)))
+        return RuleKeys(hashed)
 
-    def id(self, commandkey: str, data: bytes) -> str:
-        """The same for the same content under the same key: 32 hex digits."""
-        return hashlib.blake2b(data, digest_size=_SIZE, key=commandkey.encode()).hexdigest()
+
+class RuleKeys:
+    """Keys and ids of the commands of one rule: what they share is hashed once."""
+
+    def __init__(self, hashed: hashlib.blake2b) -> None:
+        self._hashed = hashed
+        self._seen: dict[str, int] = {}
+
+    def next(self, store: str, ids: Sequence[str], data: bytes) -> tuple[str, str]:
+        """(commandkey, id) of the next command for an entity, 32 hex digits each.
+
+        `store` and `ids` are external ids. The key is the same for every attempt at the command, the id for
+        the same content under that key. The second command for one entity has another key than the first.
+        """
+        named = f"{len(store)}:{store}"
+        for one in ids:
+            named += f"{len(one)}:{one}"
+        occurrence = self._seen.get(named, 0)
+        self._seen[named] = occurrence + 1
+        hashed = self._hashed.copy()
+        hashed.update(f"{named}#{occurrence}".encode("utf-8", "surrogatepass"))
+        key = hashed.digest()
+        return key.hex(), hashlib.blake2b(data, digest_size=_SIZE, key=key).hexdigest()
 
 
 def canonical_id(tenant: str, provider: str, kind: str, within: str, external_id: str) -> str:

@@ -1,10 +1,13 @@
-"""The messages between the stages of the interpreter. All are frozen; none does any work."""
+"""The messages between the stages of the interpreter. All are frozen; none does any work.
+
+Those that are made for every request or command are named tuples, which cost a fifth of a frozen dataclass.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
@@ -40,6 +43,11 @@ class Request:
         return [value.decode("latin-1") for key, value in self.headers if key == wanted]
 
     @cached_property
+    def received_text(self) -> str:
+        """`received_at` as RFC 3339 in UTC with six digits of fraction."""
+        return self.received_at.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+
+    @cached_property
     def bindings(self) -> dict[str, Any]:
         """`$request` for expressions: several values of one header or parameter are joined with ", "."""
         headers: dict[str, str] = {}
@@ -54,7 +62,7 @@ class Request:
             "path": self.path,
             "headers": headers,
             "query": query,
-            "received_at": self.received_at.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            "received_at": self.received_text,
         }
 
 
@@ -89,16 +97,14 @@ class Ref(NamedTuple):
     external_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(NamedTuple):
     """The external merchant and store a delivery speaks of, as the provider names them; "" where unsaid."""
 
     merchant: str = ""
     store: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class IdempotencyKey:
+class IdempotencyKey(NamedTuple):
     """What a delivery claims.
 
     `text` is printable and the same for the same message (`event_id:…`, `payload_hash:…`); `strategy`
@@ -113,8 +119,7 @@ class IdempotencyKey:
     scope_key: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class EntityVersion:
+class EntityVersion(NamedTuple):
     """The version an update carries for one entity. `order` sorts as text the way versions do."""
 
     entity: str
@@ -157,8 +162,7 @@ class Result:
     problems: tuple[Failure, ...] = ()
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What a delivery comes to before it is committed: the commit may still find it a duplicate or stale."""
 
     verdict: Verdict
@@ -171,8 +175,7 @@ class Outcome:
     store_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """The answer to the provider. `body` is bytes as they go out; header values are text."""
 
     status: int

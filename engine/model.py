@@ -2,12 +2,18 @@
 
 `schemas/provider.schema.json` and the reference in docs/ are generated from these models. A string in an
 expression's place becomes an `Expression`; everything else is literal. Keys that are not built yet are
-declared as `Unbuilt` and refuse to load.
+declared as `Unbuilt` and refuse to load. Every union chooses its member by the keys that are written, so
+that one mistake is one error.
+
+With the validation context `{"lenient": True}` what several keys must agree on is not looked at, and keys
+that are not built yet pass: the checker then finds what else is wrong in a file that does not load.
 """
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -17,7 +23,9 @@ from pydantic import (
     Discriminator,
     Field,
     GetJsonSchemaHandler,
+    Strict,
     Tag,
+    ValidationInfo,
     model_validator,
 )
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
@@ -60,11 +68,7 @@ class Expression:
             return cls(value)
         if isinstance(value, str):
             return cls(Scalar(value, value, _NOWHERE, ""))
-        raise PydanticCustomError(
-            "expression_expected",
-            "a JSONata expression is expected here; write a literal as {{value: {shown}}}",
-            {"shown": str(value).lower() if isinstance(value, bool) else str(value)},
-        )
+        raise PydanticCustomError("expression_expected", "a JSONata expression is expected here")
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> CoreSchema:
@@ -77,7 +81,13 @@ class Expression:
         return {"type": "string", "description": "A JSONata expression.", "x-jsonata": True}
 
 
-def _not_built(value: object) -> object:
+def _lenient(info: ValidationInfo) -> bool:
+    return bool(info.context and info.context.get("lenient"))
+
+
+def _not_built(value: object, info: ValidationInfo) -> object:
+    if _lenient(info):
+        return None
     raise PydanticCustomError("not_built", "this key is part of the provider language but is not built yet")
 
 
@@ -102,21 +112,35 @@ Duration = Annotated[
 """Seconds, written as `30s`, `10m`, `2h`, `1d`."""
 
 
+Whole = Annotated[int, Strict()]
+Flag = Annotated[bool, Strict()]
+
+
 def _shape(*keys: str, text: str = "text", otherwise: str = "other") -> Discriminator:
-    """Tells the members of a union apart by the first of these keys, so that one mistake gives one problem."""
+    """Tells the members of a union apart by the first of these keys, so that one mistake gives one problem.
+
+    Tags stand in angle brackets: no key of the language does, so they never pass for a step of the file.
+    """
 
     def tag(value: Any) -> str:
         if isinstance(value, BaseModel):
             names = {field.alias or name for name, field in type(value).model_fields.items()}
-            return next((key for key in keys if key in names), otherwise)
-        if isinstance(value, dict):
-            return next((key for key in keys if key in value), otherwise)
-        return text
+            return next((f"<{key}>" for key in keys if key in names), f"<{otherwise}>")
+        if isinstance(value, Mapping):
+            return next((f"<{key}>" for key in keys if key in value), f"<{_nearest(value, keys) or otherwise}>")
+        return f"<{text}>"
 
     return Discriminator(tag)
 
 
+def _nearest(value: Mapping[Any, Any], keys: tuple[str, ...]) -> str | None:
+    near = (difflib.get_close_matches(str(key), keys, 1, 0.7) for key in value)
+    return next((found[0] for found in near if found), None)
+
+
 class Node(BaseModel):
+    """A mapping of the provider file. Unknown keys are errors; nothing can be changed."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, populate_by_name=True)
 
 
@@ -132,55 +156,72 @@ class Defaults(Node):
 
 
 class HeaderPart(Node):
+    """A header, among the bytes to sign."""
+
     header: str = Field(description="The value of a header.")
 
 
 class QueryPart(Node):
+    """A query parameter, among the bytes to sign."""
+
     query: str = Field(description="The value of a query parameter.")
 
 
 class BodyPart(Node):
+    """A value of the body, among the bytes to sign."""
+
     body: str = Field(description="The raw source text of a value in the JSON body, by dotted path.")
 
 
 class SignaturePart(Node):
+    """A part of the signature header, among the bytes to sign."""
+
     signature: str = Field(description="A named part of the structured signature header, such as t.")
 
 
 class SortedParamsPart(Node):
+    """All parameters, sorted, among the bytes to sign."""
+
     sorted_params: Literal["query", "form", "query_and_form"] = Field(description="Parameters sorted by name.")
     pair: str = Field("=", description="Between a name and its value.")
     between: str = Field("&", description="Between two pairs.")
 
 
 class DigestPart(Node):
+    """A hash of the body, among the bytes to sign."""
+
     digest: Literal["sha1", "sha256", "sha512"] = Field(description="The hash of the raw body.")
     encoding: Literal["hex", "base64", "base64url"] = Field("hex", description="How the hash is written.")
 
 
 class Base64Part(Node):
+    """The base64 of other parts, among the bytes to sign."""
+
     base64: tuple[RecipePart, ...] = Field(description="The base64 of the parts within.")
 
 
 class ValuePart(Node):
+    """A literal, among the bytes to sign."""
+
     value: str = Field(description="Literal text.")
 
 
 WholePart = Literal["raw_body", "minified_body", "url", "method"]
 RecipePart = Annotated[
-    Annotated[WholePart, Tag("text")]
-    | Annotated[HeaderPart, Tag("header")]
-    | Annotated[QueryPart, Tag("query")]
-    | Annotated[BodyPart, Tag("body")]
-    | Annotated[SignaturePart, Tag("signature")]
-    | Annotated[SortedParamsPart, Tag("sorted_params")]
-    | Annotated[DigestPart, Tag("digest")]
-    | Annotated[Base64Part, Tag("base64")]
-    | Annotated[ValuePart, Tag("value")],
+    Annotated[WholePart, Tag("<text>")]
+    | Annotated[HeaderPart, Tag("<header>")]
+    | Annotated[QueryPart, Tag("<query>")]
+    | Annotated[BodyPart, Tag("<body>")]
+    | Annotated[SignaturePart, Tag("<signature>")]
+    | Annotated[SortedParamsPart, Tag("<sorted_params>")]
+    | Annotated[DigestPart, Tag("<digest>")]
+    | Annotated[Base64Part, Tag("<base64>")]
+    | Annotated[ValuePart, Tag("<value>")],
     _shape(
-        "header", "query", "body", "signature", "sorted_params", "digest", "base64", "value", otherwise="value"
+        "header", "query", "body", "signature", "sorted_params", "digest", "base64", "value", otherwise="none"
     ),
 ]
+"""One part of the bytes to sign."""
 
 
 class Located(Node):
@@ -192,8 +233,9 @@ class Located(Node):
     body: str | None = Field(None, description="A dotted path in the JSON body.")
 
     @model_validator(mode="after")
-    def _one(self) -> Located:
-        if sum(v is not None for v in (self.header, self.query, self.form, self.body)) != 1:
+    def _one(self, info: ValidationInfo) -> Located:
+        places = (self.header, self.query, self.form, self.body)
+        if sum(v is not None for v in places) != 1 and not _lenient(info):
             raise PydanticCustomError("one_location", "exactly one of header, query, form and body says where it stands")
         return self
 
@@ -220,6 +262,15 @@ class Timestamp(Node):
     unit: Literal["s", "ms", "rfc3339"] = Field("s", description="How it is written.")
     tolerance: Duration = Field(300, description="How old it may be.")
     future: Duration = Field(60, description="How far ahead it may be.")
+
+    @model_validator(mode="after")
+    def _one(self, info: ValidationInfo) -> Timestamp:
+        places = (self.header, self.query, self.body, self.signature)
+        if sum(v is not None for v in places) != 1 and not _lenient(info):
+            raise PydanticCustomError(
+                "one_location", "exactly one of header, query, body and signature says where the time stands"
+            )
+        return self
 
 
 class NoneScheme(Node):
@@ -252,29 +303,55 @@ class HmacScheme(Node):
     secret: str = Field(description="The name of the connection's secret.")
     key: Literal["utf8", "hex", "base64"] = Field("utf8", description="How the secret's text becomes the key.")
     key_prefix: str = Field("", description="Stripped from the secret's text before it is decoded.")
-    signature: Signature
-    timestamp: Timestamp | None = None
+    signature: Signature = Field(description="Where the signature stands, and how it is written.")
+    timestamp: Timestamp | None = Field(None, description="When it was signed; without it old messages stay valid.")
 
 
 class AnyOf(Node):
+    """Several ways to prove it."""
+
     any: tuple[Auth, ...] = Field(min_length=1, description="One of these must hold.")
 
 
 class AllOf(Node):
+    """Several proofs together."""
+
     all: tuple[Auth, ...] = Field(min_length=1, description="All of these must hold, by one connection's secrets.")
 
 
-Scheme = Annotated[NoneScheme | TokenScheme | BasicScheme | HmacScheme, Field(discriminator="scheme")]
+_SCHEME_NAMES = ("none", "token", "basic", "hmac")
+
+
+def _auth(value: Any) -> str:
+    if isinstance(value, AnyOf | AllOf):
+        return "<any>" if isinstance(value, AnyOf) else "<all>"
+    if isinstance(value, BaseModel):
+        return f"<{getattr(value, 'scheme', '')}>"
+    if not isinstance(value, Mapping):
+        return "<no scheme>"
+    if "any" in value or "all" in value:
+        return "<any>" if "any" in value else "<all>"
+    return f"<{value['scheme']}>" if value.get("scheme") in _SCHEME_NAMES else "<no scheme>"
+
+
 Auth = Annotated[
-    Annotated[AnyOf, Tag("any")] | Annotated[AllOf, Tag("all")] | Annotated[Scheme, Tag("scheme")],
-    _shape("any", "all", text="scheme", otherwise="scheme"),
+    Annotated[AnyOf, Tag("<any>")]
+    | Annotated[AllOf, Tag("<all>")]
+    | Annotated[NoneScheme, Tag("<none>")]
+    | Annotated[TokenScheme, Tag("<token>")]
+    | Annotated[BasicScheme, Tag("<basic>")]
+    | Annotated[HmacScheme, Tag("<hmac>")],
+    Discriminator(_auth),
 ]
+"""How a request proves who sent it."""
 
 
 # ---- feeds ---------------------------------------------------------------------------------------------------
 
 
 class ScopeOf(Node):
+    """Whose merchant and store a message speaks of."""
+
     merchant: Expression | None = Field(None, description="The provider's id of the merchant.")
     store: Expression | None = Field(None, description="The provider's id of the store.")
 
@@ -288,7 +365,9 @@ class PayloadHash(Node):
     against: Literal["last"] | None = Field(None, description="last: a duplicate only of the scope's last accepted message.")
 
     @model_validator(mode="after")
-    def _one(self) -> PayloadHash:
+    def _one(self, info: ValidationInfo) -> PayloadHash:
+        if _lenient(info):
+            return self
         if self.of is not None and self.except_ is not None:
             raise PydanticCustomError("of_or_except", "write either of or except, not both")
         if (self.window is None) == (self.against is None):
@@ -297,29 +376,39 @@ class PayloadHash(Node):
 
 
 class Idempotency(Node):
+    """How a repeated message is known."""
+
     event_id: tuple[Expression, ...] | None = Field(None, min_length=1, description="The provider's own id, or its parts.")
     payload_hash: PayloadHash | None = Field(None, description="A hash, where there is no id.")
 
     @model_validator(mode="after")
-    def _one(self) -> Idempotency:
+    def _one(self, info: ValidationInfo) -> Idempotency:
+        if _lenient(info):
+            return self
         if (self.event_id is None) == (self.payload_hash is None):
             raise PydanticCustomError("one_strategy", "write either event_id or payload_hash")
         return self
 
 
 Recipe = Annotated[
-    Annotated[Literal["none"], Tag("none")] | Annotated[Idempotency, Tag("recipe")],
+    Annotated[Literal["none"], Tag("<none>")] | Annotated[Idempotency, Tag("<recipe>")],
     _shape(text="none", otherwise="recipe"),
 ]
 
 
 class Check(Node):
+    """What must hold for an element, under its failure code."""
+
     that: Expression = Field(description="Must be true; otherwise the check fails.")
     say: str = Field(description="What is wrong, for a person.")
-    on_fail: Literal["reject_item", "reject_delivery", "warn"] = Field("reject_item")
+    on_fail: Literal["reject_item", "reject_delivery", "warn"] = Field(
+        "reject_item", description="What a failure costs."
+    )
 
 
 class Constant(Node):
+    """A literal where an expression may stand."""
+
     value: Any = Field(description="A literal.")
 
 
@@ -335,7 +424,7 @@ class Mapped(Node):
     from_: Expression = Field(alias="from", description="The value.")
     as_: ReaderName | None = Field(None, alias="as", description="The reader; default: the canonical field's own.")
     lookup: (
-        Annotated[Annotated[str, Tag("name")] | Annotated[Table, Tag("table")], _shape(text="name", otherwise="table")]
+        Annotated[Annotated[str, Tag("<name>")] | Annotated[Table, Tag("<table>")], _shape(text="name", otherwise="table")]
         | None
     ) = Field(None, description="A table's name, or a table from text to values.")
     otherwise: Any = Field(None, description="With lookup: for a value that is not in the table.")
@@ -347,24 +436,46 @@ class Mapped(Node):
 
 
 class ListField(Node):
+    """A field that is a list of objects."""
+
     each: Expression = Field(description="The elements.")
-    let: dict[str, Expression] = Field(default_factory=dict)
-    when: Expression | None = None
-    fields: dict[str, FieldSpec] = Field(min_length=1)
+    let: dict[str, Expression] = Field(default_factory=dict, description="Names for values of an element, in order.")
+    when: Expression | None = Field(None, description="Elements for which this is not true are left out.")
+    fields: dict[str, FieldSpec] = Field(min_length=1, description="The fields of each object.")
+
+
+_FIELD_KEYS = {
+    "value": "<value>",
+    "each": "<each>",
+    "fields": "<each>",
+    **{name: "<from>" for key, field in Mapped.model_fields.items() for name in (key, field.alias or key)},
+}
+
+
+def _field(value: Any) -> str:
+    if isinstance(value, BaseModel):
+        return {"Constant": "<value>", "ListField": "<each>"}.get(type(value).__name__, "<from>")
+    if not isinstance(value, Mapping):
+        return "<expression>"
+    known = next((tag for key, tag in _FIELD_KEYS.items() if key in value), None)
+    return known or _FIELD_KEYS.get(_nearest(value, tuple(_FIELD_KEYS)) or "", "<expression>")
 
 
 FieldSpec = Annotated[
-    Annotated[Expression, Tag("expression")]
-    | Annotated[Constant, Tag("value")]
-    | Annotated[ListField, Tag("each")]
-    | Annotated[Mapped, Tag("from")],
-    _shape("value", "each", "from", text="expression", otherwise="from"),
+    Annotated[Expression, Tag("<expression>")]
+    | Annotated[Constant, Tag("<value>")]
+    | Annotated[ListField, Tag("<each>")]
+    | Annotated[Mapped, Tag("<from>")],
+    Discriminator(_field),
 ]
+"""A field of a command: an expression, a literal, a list of objects, or an expression with more to say."""
 
 
 class Version(Node):
-    from_: Expression = Field(alias="from")
-    as_: Literal["integer", "timestamp", "text"] = Field("timestamp", alias="as")
+    """What orders the updates of one entity: an older one is stale, an equal one a duplicate."""
+
+    from_: Expression = Field(alias="from", description="The version or time of the update.")
+    as_: Literal["integer", "timestamp", "text"] = Field("timestamp", alias="as", description="How versions compare.")
 
 
 class Rule(Node):
@@ -378,73 +489,87 @@ class Rule(Node):
     fields: dict[str, FieldSpec] = Field(default_factory=dict, description="The command's fields.")
     version: (
         Annotated[
-            Annotated[Expression, Tag("expression")] | Annotated[Version, Tag("from")],
+            Annotated[Expression, Tag("<expression>")] | Annotated[Version, Tag("<from>")],
             _shape(text="expression", otherwise="from"),
         ]
         | None
     ) = Field(None, description="Orders updates of one entity.")
     commands: dict[str, Rule] = Field(default_factory=dict, description="Rules run for each element.")
-    snapshot: Unbuilt = None
-    fetch: Unbuilt = None
+    snapshot: Unbuilt = Field(None, description="What is absent from the payload is retired.")
+    fetch: Unbuilt = Field(None, description="Asks the provider for what a thin event leaves out.")
 
 
 class Rendered(Node):
-    expr: Expression
+    """A part of a reply that an expression makes."""
+
+    expr: Expression = Field(description="Its value is the body.")
 
 
 def _rendered(kind: Any) -> Any:
     """A literal of a kind, or `{expr: …}`."""
 
     def tag(value: Any) -> str:
-        written = isinstance(value, Rendered) or (isinstance(value, dict) and value.keys() == {"expr"})
-        return "expr" if written else "literal"
+        written = isinstance(value, Rendered) or (isinstance(value, Mapping) and "expr" in value)
+        return "<expr>" if written else "<literal>"
 
-    return Annotated[Annotated[Rendered, Tag("expr")] | Annotated[kind, Tag("literal")], Discriminator(tag)]
+    return Annotated[Annotated[Rendered, Tag("<expr>")] | Annotated[kind, Tag("<literal>")], Discriminator(tag)]
 
 
 class ReplySpec(Node):
     """An answer: status, headers and one of json, text, empty."""
 
-    status: int = Field(200, ge=100, le=599)
-    headers: dict[str, str] = Field(default_factory=dict)
+    status: Whole = Field(200, ge=100, le=599, description="The HTTP status.")
+    headers: dict[str, str] = Field(default_factory=dict, description="Headers beside Content-Type.")
     json_: _rendered(Any) = Field(None, alias="json", description="A literal document, or {expr: …}.")
     text: _rendered(str) | None = Field(None, description="Literal text, or {expr: …}.")
     empty: Literal[True] | None = Field(None, description="No body.")
-    xml: Unbuilt = None
+    xml: Unbuilt = Field(None, description="An XML body.")
+
+    @model_validator(mode="after")
+    def _one(self, info: ValidationInfo) -> ReplySpec:
+        if sum(v is not None for v in (self.json_, self.text, self.empty)) > 1 and not _lenient(info):
+            raise PydanticCustomError("one_body", "a reply has one body: json, text or empty")
+        return self
 
 
 class Replies(Node):
-    accepted: ReplySpec | None = None
-    partial: ReplySpec | None = None
-    duplicate: ReplySpec | None = None
-    stale: ReplySpec | None = None
-    ignored: ReplySpec | None = None
-    parked: ReplySpec | None = None
-    rejected: ReplySpec | None = None
-    failed: ReplySpec | None = None
-    unauthorized: ReplySpec | None = None
-    busy: ReplySpec | None = None
-    unavailable: ReplySpec | None = None
+    """Answers by what a delivery came to; the nearest wins: the event's, the feed's, the file's, the default."""
+
+    accepted: ReplySpec | None = Field(None, description="The work is done; also for the next five where they say nothing.")
+    partial: ReplySpec | None = Field(None, description="Some elements failed.")
+    duplicate: ReplySpec | None = Field(None, description="The message was taken before.")
+    stale: ReplySpec | None = Field(None, description="Newer updates were taken before.")
+    ignored: ReplySpec | None = Field(None, description="The file says that this message is of no interest.")
+    parked: ReplySpec | None = Field(None, description="A person must decide.")
+    rejected: ReplySpec | None = Field(None, description="The message is at fault.")
+    failed: ReplySpec | None = Field(None, description="Tiffin could not do the work.")
+    unauthorized: ReplySpec | None = Field(None, description="The request does not prove its sender; default 401.")
+    busy: ReplySpec | None = Field(None, description="Too much waits; default 503 with Retry-After.")
+    unavailable: ReplySpec | None = Field(None, description="The store is away; default 503 with Retry-After.")
 
 
 class Event(Node):
     """What differs for one value of the feed's `event`."""
 
-    scope: ScopeOf | None = None
-    let: dict[str, Expression] = Field(default_factory=dict)
-    idempotency: Recipe | None = None
-    commands: dict[str, Rule] = Field(default_factory=dict)
-    replies: Replies = Field(default_factory=Replies)
+    scope: ScopeOf | None = Field(None, description="Instead of the feed's.")
+    let: dict[str, Expression] = Field(default_factory=dict, description="More names, after the feed's.")
+    idempotency: Recipe | None = Field(None, description="Instead of the feed's.")
+    commands: dict[str, Rule] = Field(default_factory=dict, description="What to do, by rule.")
+    replies: Replies = Field(default_factory=Replies, description="Before the feed's.")
 
 
 class Limits(Node):
-    body: int | None = Field(None, ge=1, description="The largest body in bytes.")
-    elements: int | None = Field(None, ge=1, description="The most elements of one `each`.")
+    """Bounds of one message."""
+
+    body: Whole | None = Field(None, ge=1, description="The largest body in bytes.")
+    elements: Whole | None = Field(None, ge=1, description="The most elements of one `each`.")
 
 
 class Ignored(Node):
+    """A part of the payload that is left unread on purpose."""
+
     path: str = Field(description="A dotted payload path; * stands for any key.")
-    because: str
+    because: str = Field(description="Why, for a person.")
 
 
 Accept = Literal["json", "ndjson", "form", "csv", "tsv"]
@@ -459,29 +584,33 @@ def _accept_list(value: object) -> object:
 
 
 class Feed(Node):
+    """One kind of message: where it comes in, how it is read, and what it makes."""
+
     path: str | None = Field(None, description="The last part of the URL; default: the feed's name.")
-    method: str = Field("POST", pattern=r"^[A-Z]+$")
+    method: str = Field("POST", pattern=r"^[A-Z]+$", description="The HTTP method.")
     accept: Annotated[
         tuple[Accept, ...], BeforeValidator(_accept_list, json_schema_input_type=Accept | tuple[Accept, ...])
     ] = Field(("json",), description="The formats of the body; of several, Content-Type decides.")
     unwrap: tuple[str, ...] = Field((), description="Dotted paths whose text is JSON, decoded in place.")
-    gzip: bool = Field(False, description="Content-Encoding gzip is accepted.")
-    limits: Limits = Field(default_factory=Limits)
+    gzip: Flag = Field(False, description="Content-Encoding gzip is accepted.")
+    limits: Limits = Field(default_factory=Limits, description="Bounds of one message.")
     connection: Expression | None = Field(None, description="Overrides the file's `connection:`.")
-    scope: ScopeOf = Field(default_factory=ScopeOf)
+    scope: ScopeOf = Field(default_factory=ScopeOf, description="Whose merchant and store a message speaks of.")
     idempotency: Recipe = Field(description="How a repeated message is known.")
-    let: dict[str, Expression] = Field(default_factory=dict)
+    let: dict[str, Expression] = Field(default_factory=dict, description="Names for values, in order.")
     event: Expression | None = Field(None, description="What kind of message it is.")
     events: dict[str, Event] | None = Field(None, description="By the value of `event`.")
     otherwise: Literal["reject", "ignore", "park"] | None = Field(None, description="For any other value of `event`.")
-    commands: dict[str, Rule] = Field(default_factory=dict)
+    commands: dict[str, Rule] = Field(default_factory=dict, description="What to do, by rule.")
     ignore: tuple[Ignored, ...] = Field((), description="What is left unread, and why.")
-    replies: Replies = Field(default_factory=Replies)
+    replies: Replies = Field(default_factory=Replies, description="Before the file's.")
     ack: Literal["persisted"] | None = Field(None, description="Answer once the request is durable, before the work.")
-    answer: Unbuilt = None
+    answer: Unbuilt = Field(None, description="Answers a question from a view.")
 
     @model_validator(mode="after")
-    def _events_said(self) -> Feed:
+    def _events_said(self, info: ValidationInfo) -> Feed:
+        if _lenient(info):
+            return self
         if (self.event is None) != (self.events is None):
             raise PydanticCustomError("event_and_events", "event and events go together")
         if self.events is not None and self.otherwise is None:
@@ -494,25 +623,28 @@ class Feed(Node):
 class Provider(Node):
     """A whole provider file."""
 
-    spec: Literal["tiffin/v1"]
+    spec: Literal["tiffin/v1"] = Field(description="The version of this language.")
     provider: str = Field(pattern=r"^[a-z][a-z0-9-]{0,62}$", description="The name in URLs; also the file's name.")
-    title: str
-    family: Family
-    revision: int = Field(ge=1, description="Raised when what the file emits changes.")
-    evidence: Literal["official", "observed", "assumed"]
-    defaults: Defaults = Field(default_factory=Defaults)
-    auth: Auth
+    title: str = Field(description="The name for people.")
+    family: Family = Field(description="The kind of system; part of the URLs.")
+    revision: Whole = Field(ge=1, description="Raised when what the file emits changes.")
+    evidence: Literal["official", "observed", "assumed"] = Field(description="What the file rests on.")
+    defaults: Defaults = Field(default_factory=Defaults, description="What holds where nothing else is said.")
+    auth: Auth = Field(description="How a request proves who sent it.")
     connection: Expression | None = Field(None, description="Selects the connection where the URL does not.")
-    unmapped: dict[Kind, Literal["reject", "create", "park"]] = Field(default_factory=dict)
+    unmapped: dict[Kind, Literal["reject", "create", "park"]] = Field(
+        default_factory=dict,
+        description="What happens to an id without a mapping; default: merchant and store reject, the others create.",
+    )
     per_store: tuple[Kind, ...] | None = Field(
         None, description="Kinds whose ids are unique within a store only; default: a pos's items, variants, categories, addon groups and addons."
     )
-    lookups: dict[str, Table] = Field(default_factory=dict)
+    lookups: dict[str, Table] = Field(default_factory=dict, description="Tables from text to values, by name.")
     sensitive: tuple[str, ...] = Field((), description="Dotted payload paths that are stored encrypted.")
-    replies: Replies = Field(default_factory=Replies)
-    feeds: dict[str, Feed] = Field(min_length=1)
-    handshakes: Unbuilt = None
-    extends: Unbuilt = None
+    replies: Replies = Field(default_factory=Replies, description="Answers where a feed says nothing.")
+    feeds: dict[str, Feed] = Field(min_length=1, description="The kinds of message, by name.")
+    handshakes: Unbuilt = Field(None, description="Pings and codes that prove an address.")
+    extends: Unbuilt = Field(None, description="Another file that this one changes.")
 
 
 for _model in (Base64Part, AnyOf, AllOf, ListField, Rule):

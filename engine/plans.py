@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine.canon import Canon, CommandSchema, FieldSchema
 from engine.compiler import CURRENCY, UNIT
@@ -72,12 +72,6 @@ class Columns:
             for values in objects:
                 values.update(self.constants)
 
-    def identities(self) -> Iterator[Column]:
-        return (column for column in self.columns if column.identity)
-
-    def nested(self) -> Iterator[Column]:
-        return (column for column in self.columns if column.inner)
-
 
 def _read_scalars(column: Column, read: Reader, objects: list[Values], fail: Fail) -> None:
     name, rows = column.name, enumerate(objects)
@@ -133,7 +127,8 @@ def _read_list(column: Column, objects: list[Values], fail: Fail) -> None:
             owners += [n] * len(found)
         elif read is not None:
             try:
-                elements = [read(e) for e in elements if e is not None and e != ""]
+                said = (read(e) for e in elements if e is not None and e != "")
+                elements = [e for e in said if e is not None]
                 if column.split:
                     elements = [part for parts in elements for part in parts]
             except Unreadable as error:
@@ -148,10 +143,22 @@ def _placed(guilty: Column, owner: Column) -> Column:
     return guilty if guilty.place.file else replace(guilty, place=owner.place)
 
 
+class Identity(NamedTuple):
+    """A field that holds external ids. `per_store` says that they are unique within a store only."""
+
+    name: str
+    kind: str
+    per_store: bool
+    column: Column
+
+
 @dataclass(frozen=True, slots=True)
 class RulePlan:
     """Everything about a rule that does not depend on a payload.
 
+    `ids` are the fields that hold one identity, `id_lists` those that hold several, `holders` the lists of
+    objects that may hold more. `names_store` says that the rule gives store_id itself; `lacks_merchant` and
+    `lacks_store` that the command has the field and the rule does not give it.
     `eaches` holds the text of the `each` of this rule and of those round it, outermost first, "" for none.
     """
 
@@ -159,6 +166,12 @@ class RulePlan:
     rule: Rule
     schema: CommandSchema | None
     columns: Columns
+    ids: tuple[Identity, ...]
+    id_lists: tuple[Identity, ...]
+    holders: tuple[Column, ...]
+    names_store: bool
+    lacks_merchant: bool
+    lacks_store: bool
     eaches: tuple[str, ...]
     place: Place
     version: Version | None
@@ -166,17 +179,24 @@ class RulePlan:
 
 
 def make_plans(
-    rules: Mapping[str, Rule], provider: Provider, canon: Canon, local: Local, prefix: str = "", outer: tuple[str, ...] = ()
-) -> Iterator[RulePlan]:
+    rules: Mapping[str, Rule], provider: Provider, canon: Canon, local: Local, per_store: frozenset[str], prefix: str = "",
+    outer: tuple[str, ...] = (),
+) -> Iterator[RulePlan]:  # fmt: skip
     """The plans of rules and of those nested in them (`outer/inner`), for one connection's locals."""
     for name, rule in rules.items():
         eaches = (*outer, rule.each.text if rule.each else "")
-        yield _make_plan(prefix + name, rule, provider, canon, local, eaches)
-        yield from make_plans(rule.commands, provider, canon, local, f"{prefix}{name}/", eaches)
+        yield _make_plan(prefix + name, rule, provider, canon, local, per_store, eaches)
+        yield from make_plans(rule.commands, provider, canon, local, per_store, f"{prefix}{name}/", eaches)
 
 
 def _make_plan(
-    name: str, rule: Rule, provider: Provider, canon: Canon, local: Local, eaches: tuple[str, ...]
+    name: str,
+    rule: Rule,
+    provider: Provider,
+    canon: Canon,
+    local: Local,
+    per_store: frozenset[str],
+    eaches: tuple[str, ...],
 ) -> RulePlan:
     schema = canon.commands[rule.command] if rule.command else None
     fields = schema.fields if schema else {}
@@ -185,11 +205,19 @@ def _make_plan(
     if isinstance(version, Expression):
         version = Version.model_validate({"from": version, "as": "timestamp"})
     first = next(iter(rule.fields.values()), None)
+    columns = maker.columns(rule.fields, fields)
+    found = [Identity(c.name, c.identity, c.identity in per_store, c) for c in columns.columns if c.identity]
     return RulePlan(
         name,
         rule,
         schema,
-        maker.columns(rule.fields, fields),
+        columns,
+        tuple(identity for identity in found if not identity.column.is_list),
+        tuple(identity for identity in found if identity.column.is_list),
+        tuple(column for column in columns.columns if column.inner),
+        "store_id" in rule.fields,
+        "merchant_id" in fields and "merchant_id" not in rule.fields,
+        "store_id" in fields and "store_id" not in rule.fields,
         eaches,
         rule.each.scalar.start if rule.each else _place_of(first),
         version,

@@ -21,6 +21,8 @@ Reader = Callable[[Any], Any]
 _PLAIN = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?\Z", re.ASCII)
 _GROUPED = re.compile(r"[+-]?\d{1,3}(?:(?:,\d{3})+|(?:,\d{2})*,\d{3})(?:\.\d+)?\Z", re.ASCII)
 _INTEGER_DIGITS, _FRACTION_DIGITS = 15, 9
+_REMEMBERED = 64
+"""The longest text whose answer is kept: a sender must not decide how much memory that takes."""
 _TRUE = frozenset({"1", "true", "yes", "y", "on"})
 _FALSE = frozenset({"0", "false", "no", "n", "off"})
 
@@ -44,7 +46,8 @@ def _number(value: Any, code: str = "not_a_number") -> Decimal | None:
     except InvalidOperation:
         raise Unreadable(code, f"{shown(value)} is not a number") from None
     if number and number.adjusted() >= _INTEGER_DIGITS:
-        raise Unreadable("number_too_large", f"{shown(value)} has more than {_INTEGER_DIGITS} digits before the point")
+        most = f"more than {_INTEGER_DIGITS} digits before the point"
+        raise Unreadable("number_too_large", f"{shown(value)} has {most}")
     return number
 
 
@@ -74,7 +77,7 @@ def _integer(value: Any) -> int | None:
 
 def _text(value: Any) -> str:
     if value.__class__ is str:
-        return value  # type: ignore[no-any-return]
+        return value
     raise Unreadable("not_text", f"{shown(value)} is not text")
 
 
@@ -86,7 +89,7 @@ def _id(value: Any) -> str | None:
 
 def _flag(value: Any) -> bool | None:
     if value.__class__ is bool:
-        return value  # type: ignore[no-any-return]
+        return value
     if value.__class__ is str:
         word = value.strip().lower()
         if word in _TRUE:
@@ -121,45 +124,67 @@ def _amount(number: Decimal, currency: str | None, original: Any) -> dict[str, s
     return {"amount": f"{whole}.{fraction:0<{places}}" if places else whole, "currency": currency}
 
 
-_SYMBOLS = {"₹": "INR", "€": "EUR", "£": "GBP", "¥": "JPY", "$": None}
-_CODE_FIRST = re.compile(r"([A-Za-z]{3})\s*(.*)\Z", re.DOTALL)
-_CODE_LAST = re.compile(r"(.*?)\s*([A-Za-z]{3})\Z", re.DOTALL)
+_SYMBOLS = {
+    "₹": ("INR",),
+    "€": ("EUR",),
+    "£": ("GBP", "EGP", "FKP", "GIP", "SHP"),
+    "¥": ("JPY", "CNY"),
+    "$": ("USD", "ARS", "AUD", "BBD", "BMD", "BND", "BSD", "BZD", "CAD", "CLP", "COP", "DOP", "FJD", "GYD", "HKD",
+          "JMD", "KYD", "LRD", "MXN", "NAD", "NZD", "SBD", "SGD", "SRD", "TTD", "TWD", "UYU", "XCD"),
+}  # fmt: skip
 
 
-def _split_money(text: str) -> tuple[str, str | None]:
-    """The amount and the currency that stands beside it, None where there is none."""
-    if text[:1] in _SYMBOLS:
-        return text[1:].strip(), _SYMBOLS[text[0]]
-    if found := _CODE_FIRST.match(text):
-        return found[2], found[1].upper()
-    if (found := _CODE_LAST.match(text)) and found[1]:
-        return found[1], found[2].upper()
-    return text, None
+def _of_symbol(symbol: str, currency: str | None) -> str:
+    """The currency that a symbol stands for; where it may be several, the default has to be one of them."""
+    possible = _SYMBOLS[symbol]
+    if currency in possible:
+        return str(currency)
+    if len(possible) > 1:
+        raise Unreadable(
+            "currency_unknown", f"{symbol} may be {', '.join(possible[:3])} …; none is the default"
+        )
+    return possible[0]
+
+
+def _is_code(text: str) -> bool:
+    return len(text) == 3 and text.isascii() and text.isalpha()
+
+
+def _split_money(text: str, currency: str | None) -> tuple[str, str | None]:
+    """The amount and the currency: the one that stands beside it, else the default."""
+    if text[0] in _SYMBOLS:
+        return text[1:].strip(), _of_symbol(text[0], currency)
+    if _is_code(text[:3]):
+        return text[3:].lstrip(), text[:3].upper()
+    if _is_code(text[-3:]):
+        return text[:-3].rstrip(), text[-3:].upper()
+    return text, currency
 
 
 def _money(currency: str | None) -> Reader:
-    @functools.lru_cache(8192)
     def from_text(value: str) -> tuple[str, str] | None:
         text = value.strip()
         if not text:
             return None
-        amount, code = _split_money(text)
+        amount, code = _split_money(text, currency)
         if _GROUPED.match(amount):
             amount = amount.replace(",", "")
         number = _number(amount, "not_money") if _PLAIN.match(amount) else None
         if number is None:
             raise Unreadable("not_money", f"{shown(value)} is not an amount")
-        made = _amount(number, code or currency, value)
+        made = _amount(number, code, value)
         return made["amount"], made["currency"]
+
+    remembered = _cached(from_text)
 
     def read(value: Any) -> Any:
         if value.__class__ is str:
-            made = from_text(value)
+            made = remembered(value)
             return None if made is None else {"amount": made[0], "currency": made[1]}
         if value.__class__ is dict and value.keys() == {"amount", "currency"}:
             number = _number(value["amount"], "not_money")
-            code = value["currency"]
-            return None if number is None else _amount(number, code if isinstance(code, str) else None, value)
+            code = _text(value["currency"] or "").strip().upper()
+            return None if number is None else _amount(number, code or currency, value)
         raise Unreadable("not_money", f"{shown(value)} is not an amount")
 
     return read
@@ -178,12 +203,13 @@ def _minor_units(currency: str | None) -> Reader:
 
 def _quantity(unit: str | None) -> Reader:
     named = unit or "each"
+    decimal = make_reader("decimal")
 
     def read(value: Any) -> Any:
         if value.__class__ is dict and value.keys() == {"amount", "unit"}:
             amount = _decimal(value["amount"])
-            return None if amount is None else {"amount": amount, "unit": _text(value["unit"])}
-        amount = _decimal(value)
+            return None if amount is None else {"amount": amount, "unit": _id(value["unit"] or "") or named}
+        amount = decimal(value)
         return None if amount is None else {"amount": amount, "unit": named}
 
     return read
@@ -192,9 +218,9 @@ def _quantity(unit: str | None) -> Reader:
 def _list(separator: str) -> Reader:
     def read(value: Any) -> list[Any]:
         if value.__class__ is list:
-            return value  # type: ignore[no-any-return]
-        if value.__class__ is dict:
-            return list(value.values())
+            return value
+        if value.__class__ is dict and all(key.isascii() and key.isdigit() for key in value):
+            return [value[key] for key in sorted(value, key=int)]
         if value.__class__ is str:
             return [part for piece in value.split(separator) if (part := piece.strip())]
         raise Unreadable("not_a_list", f"{shown(value)} is not a list")
@@ -203,11 +229,11 @@ def _list(separator: str) -> Reader:
 
 
 def _cached(read: Reader) -> Reader:
-    """Remembers answers for text; other values are read each time."""
-    remembered = functools.lru_cache(8192, typed=True)(read)
+    """Remembers answers for short text; other values are read each time."""
+    remembered = functools.lru_cache(8192)(read)
 
     def cached(value: Any) -> Any:
-        return remembered(value) if value.__class__ is str else read(value)
+        return remembered(value) if value.__class__ is str and len(value) <= _REMEMBERED else read(value)
 
     return cached
 

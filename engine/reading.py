@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine import keys
 from engine.compiler import Source, compile_values
@@ -15,8 +13,7 @@ from engine.messages import Connection, IdempotencyKey, Outcome, Request, Scope
 from engine.model import Event, Expression, Feed, Idempotency, PayloadHash, ScopeOf
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(NamedTuple):
     """What a request says before its rules run. `event` is "" for a feed without events.
 
     `settled` is the outcome where the event alone decides it (`otherwise: ignore | park | reject`).
@@ -31,9 +28,14 @@ class Reading:
     connection: Connection
     settled: Outcome | None = None
 
-    @cached_property
+    @property
     def bindings(self) -> dict[str, Any]:
-        return {"request": self.request.bindings, "settings": dict(self.connection.settings)}
+        return bindings_of(self.request, self.connection)
+
+
+def bindings_of(request: Request, connection: Connection) -> dict[str, Any]:
+    """`$request` and `$settings`."""
+    return {"request": request.bindings, "settings": dict(connection.settings)}
 
 
 class ValuesProgram:
@@ -43,8 +45,9 @@ class ValuesProgram:
         self._source: Source = compile_values(lets, values)
         self._program = Program(self._source.text, engine)
 
-    def evaluate(self, document: Any, bindings: Mapping[str, Any]) -> dict[str, Any]:
+    def evaluate(self, document: Any, request: Request, connection: Connection) -> dict[str, Any]:
         """Raises Refusal (validation, `expression_failed`)."""
+        bindings = bindings_of(request, connection) if self._program.binds else None
         try:
             return self._program.evaluate(document, bindings) or {}
         except JsonataError as error:
@@ -102,10 +105,10 @@ class Head:
         self._program = ValuesProgram(self.lets, values, engine) if values else None
 
     def read(
-        self, document: Any, bindings: Mapping[str, Any], request: Request, connection: Connection, provider: str
+        self, document: Any, request: Request, connection: Connection, provider: str
     ) -> tuple[Scope, IdempotencyKey | None]:
         """Raises Refusal: a failing expression, or a missing part of the key."""
-        values = self._program.evaluate(document, bindings) if self._program else {}
+        values = self._program.evaluate(document, request, connection) if self._program else {}
         scope = Scope(as_text(values.get("merchant")) or "", as_text(values.get("store")) or "")
         if self._store is not None and not scope.store:
             raise Refusal(_scope_missing(self._store))

@@ -12,7 +12,9 @@ from zoneinfo import ZoneInfo
 from engine.unreadable import Unreadable
 
 _FORM = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.:,](\d{1,9}))?)?\s*(Z|z|[+-]\d\d:?\d\d|[+-]\d\d)?\Z", re.ASCII
+    r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.:,](\d{1,9}))?)?\s*"
+    r"(Z|z|[+-]\d\d:?\d\d|[+-]\d\d)?\Z",
+    re.ASCII,
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -38,7 +40,10 @@ def _offset(text: str) -> timedelta:
     if text in ("Z", "z"):
         return timedelta(0)
     digits = text[1:].replace(":", "")
-    size = timedelta(hours=int(digits[:2]), minutes=int(digits[2:] or 0))
+    hours, minutes = int(digits[:2]), int(digits[2:] or 0)
+    if hours > 23 or minutes > 59:
+        raise ValueError(text)
+    size = timedelta(hours=hours, minutes=minutes)
     return -size if text[0] == "-" else size
 
 
@@ -49,7 +54,7 @@ def _aware(moment: datetime, zone: ZoneInfo | None, value: str) -> datetime:
 
 
 def timestamp_reader(time_zone: str | None, picture: tuple[str, ...] | None) -> Callable[[Any], str | None]:
-    """A reader of times; one without a zone is local time in `time_zone`. Pictures are strptime directives."""
+    """A reader of times; without a zone they are local in `time_zone`. Pictures are strptime directives."""
     zone = ZoneInfo(time_zone) if time_zone else None
 
     def read(value: Any) -> str | None:

@@ -17,7 +17,7 @@ import yaml
 
 from engine.places import Place, Scalar
 from engine.problems import Problem, ProviderFileError
-from engine.yaml_errors import syntax_problem
+from engine.yaml_errors import SyntaxProblem, masked, syntax_problem
 
 LARGEST, DEEPEST, MOST_NODES = 1_000_000, 64, 100_000
 """Bounds of a file: characters, levels of nesting, and values once aliases are written out."""
@@ -69,12 +69,29 @@ def survey(text: str, file: str) -> Document:
     lines = Lines(text, file)
     if problem := _unreadable(text, lines):
         return Document(None, text, file, {}, {}, (problem,))
-    reader = _Reader(text, lines)
-    root = reader.document()
+    root, found = _nodes(text, lines)
     builder = _Builder(lines)
     data = builder.build(root, ()) if root else None
-    problems = tuple(sorted([*reader.problems, *builder.problems], key=lambda p: p.place))
+    problems = tuple(sorted([*found, *builder.problems], key=lambda p: p.place))
     return Document(data, text, file, builder.values, builder.keys, problems)
+
+
+_MOST_ATTEMPTS = 50
+
+
+def _nodes(text: str, lines: Lines) -> tuple[_Node | None, list[Problem]]:
+    """The root node; expressions that YAML stumbles over are told and passed over."""
+    stumbled: list[Problem] = []
+    for _ in range(_MOST_ATTEMPTS):
+        reader = _Reader(text, lines)
+        root = reader.document()
+        error = reader.error
+        if error is None or error.start is None or any(p.place == error.problem.place for p in stumbled):
+            break
+        stumbled.append(error.problem)
+        text = masked(text, error.start, error.offset)
+    found = {(p.place, p.code): p for p in [*stumbled, *reader.problems]}
+    return root, list(found.values())
 
 
 def _unreadable(text: str, lines: Lines) -> Problem | None:
@@ -127,6 +144,7 @@ class _Reader:
     text: str
     lines: Lines
     problems: list[Problem] = field(default_factory=list)
+    error: SyntaxProblem | None = None
     _stack: list[_Open] = field(default_factory=list)
     _anchors: dict[str, _Node] = field(default_factory=dict)
     _root: _Node | None = None
@@ -145,7 +163,8 @@ class _Reader:
         except _TooMuch:
             return None
         except yaml.YAMLError as error:
-            self.problems.append(syntax_problem(error, self.lines))
+            self.error = syntax_problem(error, self.text, self.lines.place)
+            self.problems.append(self.error.problem)
             return None
         if self._root is None:
             self._tell(0, "file_empty", "the file is empty", "begin with spec: tiffin/v1")

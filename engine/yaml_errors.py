@@ -6,14 +6,13 @@ Most come from an expression that wants quotes: `: ` inside it, or a first chara
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import yaml
 
+from engine.places import Place
 from engine.problems import Problem
-
-if TYPE_CHECKING:
-    from engine.yaml12 import Lines
 
 _KEY = re.compile(r"(?:^|[{,\[]|-\s)\s*(?:\"[^\"\n]*\"|'[^'\n]*'|[^\s:,{}\[\]\"'#][^\s:,{}\[\]]*)\s*:[ \t]+", re.MULTILINE)
 _LOOKS_LIKE_KEY = re.compile(r"\s*(?:- )?[\w.-]+:(?:\s|$)")
@@ -21,16 +20,70 @@ _INDICATORS = "%@`*&!|>{["
 _QUOTE = "quote this expression: '…', or write it under >- on lines of its own"
 
 
-def syntax_problem(error: yaml.YAMLError, lines: Lines) -> Problem:
+@dataclass(frozen=True, slots=True)
+class SyntaxProblem:
+    """A problem with the offset where YAML gave up; `start`, where it is known, is that of the expression to quote."""
+
+    problem: Problem
+    offset: int
+    start: int | None
+
+
+def syntax_problem(error: yaml.YAMLError, text: str, place: Callable[[int], Place]) -> SyntaxProblem:
     """The problem of an error that PyYAML raises, at the expression to quote or where YAML gave up."""
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     said = getattr(error, "problem", None) or "the file is not YAML"
-    offset = min(mark.index, len(lines.text)) if mark else 0
-    start = _value_round(lines.text, offset)
-    if start is not None and (reason := _reason(lines.text, start, offset)):
-        return Problem(lines.place(start), "unquoted_expression", reason, _QUOTE)
-    hint = "indent with spaces" if _tab_before(lines.text, offset) else "look at the indentation, quotes and brackets up to here"
-    return Problem(lines.place(offset), "yaml_syntax", f"YAML cannot be read from here: {said}", hint)
+    offset = min(mark.index, len(text)) if mark else 0
+    start = _glued_to(text, offset)
+    if start is None:
+        start = _value_round(text, offset)
+    if start is not None and (reason := _reason(text, start, offset)):
+        return SyntaxProblem(Problem(place(start), "unquoted_expression", reason, _QUOTE), offset, start)
+    hint = "indent with spaces" if _tab_before(text, offset) else "look at indentation, quotes and brackets up to here"
+    return SyntaxProblem(
+        Problem(place(offset), "yaml_syntax", f"YAML cannot be read from here: {said}", hint), offset, None
+    )
+
+
+def masked(text: str, start: int, offset: int) -> str:
+    """The text with the value from `start` on, which YAML stumbled over at `offset`, made harmless.
+
+    Every other place of the text stays what it is, so that the rest of the file can be read.
+    """
+    end = max(_value_end(text, start, offset), start + 1)
+    return text[:start] + re.sub(r"[^\r\n]", "x", text[start:end]) + text[end:]
+
+
+_TEXT = re.compile(r"\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'|`[^`\n]*`")
+
+
+def _value_end(text: str, start: int, offset: int) -> int:
+    depth, at = 0, start
+    while at < len(text):
+        if found := _TEXT.match(text, at):
+            at = found.end()
+            continue
+        c = text[at]
+        if c in "\r\n" and at >= offset:
+            break
+        if not depth and (c in ",}]" or text.startswith(" #", at)):
+            break
+        depth += (c in "([{") - (c in ")]}")
+        at += 1
+    return at
+
+
+def _glued_to(text: str, offset: int) -> int | None:
+    """Where a `{…}` or `[…]` begins that goes on after its closing bracket: `{"a": b}.a`."""
+    line = text.rfind("\n", 0, offset) + 1
+    if offset == line or text[offset : offset + 1] in ",}]:\r\n#" or text[line:offset].rstrip()[-1:] not in ("}", "]"):
+        return None
+    depth = 0
+    for at in range(offset - 1, line - 1, -1):
+        depth += (text[at] in ")]}") - (text[at] in "([{")
+        if depth == 0 and text[at] in "[{":
+            return at
+    return None
 
 
 def _value_round(text: str, offset: int) -> int | None:

@@ -38,6 +38,10 @@ T = TypeVar("T")
 _AWAY = frozenset({"OperationalError", "InterfaceError", "PoolTimeout", "TimeoutError"})
 
 
+FEW = 500
+"""Up to so many external ids are looked up on the event loop."""
+
+
 class StoreUnavailable(Exception):
     """The database is away."""
 
@@ -237,7 +241,7 @@ class Journal:
 
     async def resolve(self, tenant: str, provider: str, refs: frozenset[Ref]) -> dict[Ref, str]:
         """The canonical ids of external ids, as far as they are mapped."""
-        if self._hot is not None:
+        if self._hot is not None and len(refs) <= FEW:
             with _reported():
                 return self._hot.resolve(tenant, provider, refs)
         return await self.read(lambda transaction: mappings.resolve(transaction, tenant, provider, refs))

@@ -51,6 +51,8 @@ def headers_of(headers: tuple[tuple[bytes, bytes], ...]) -> Headers:
         elif name == b"content-encoding":
             encodings += f",{value.decode('latin-1')}"
     media_type, charset = _parsed(content_type or b"")
+    if not encodings:
+        return Headers(media_type, charset, "")
     wanted = [e for e in (one.strip().lower() for one in encodings.split(",")) if e not in ("", "identity")]
     return Headers(media_type, charset, ",".join(wanted))
 

@@ -15,8 +15,8 @@ KNOWN_DIFFERENCES: dict[str, str] = {}
 """Cases whose canonical commands differ between the engines, with the reason why that is borne."""
 
 WORDED_BY_THE_ENGINE = "expression_failed"
-"""The one failure whose sentence and column are the engine's own: jlens points at the argument, jsonata-python
-at the function, and the latter calls a function "Object"."""
+"""The one failure whose sentence and column are the engine's own: jlens points at the argument,
+jsonata-python at the function, and calls it an "Object"."""
 
 
 def _comparable(failure: Failure) -> Failure:

@@ -1,4 +1,4 @@
-"""Reads the golden cases and runs them through the interpreter, without a store: see README.md beside this."""
+"""Reads the golden cases and runs them through the interpreter, without a store (see README.md)."""
 
 from __future__ import annotations
 
@@ -83,7 +83,10 @@ def _cases() -> Iterator[Case]:
             feed,
             _request(provider, feed, said, next(folder.glob("body.*")).read_bytes()),
             _connection(provider, context["connection"]),
-            {Ref(m["kind"], m.get("within", ""), m["external_id"]): m["canonical_id"] for m in context["mappings"]},
+            {
+                Ref(m["kind"], m.get("within", ""), m["external_id"]): m["canonical_id"]
+                for m in context["mappings"]
+            },
             int(said.get("again", 0)),
             said.get("sign", True),
         )
@@ -132,7 +135,9 @@ def _send(case: Case, interpreter: Interpreter, delivery: str, accepted: set[str
     try:
         interpreter.verify(request, case.connection)
     except Unauthorized as refusal:
-        return _told(case, interpreter, "unauthorized", None, Outcome("unauthorized", failures=(refusal.failure,)))
+        return _told(
+            case, interpreter, "unauthorized", None, Outcome("unauthorized", failures=(refusal.failure,))
+        )
     try:
         reading = interpreter.read(case.feed, request, case.connection)
         if reading.key and reading.key.text in accepted:
@@ -157,6 +162,11 @@ def _told(
         "failures": [f.code for f in outcome.failures],
     }
     reply = interpreter.reply(
-        case.feed, verdict, reading=reading, outcome=outcome, failure=failure, receipt={} if failure else receipt
+        case.feed,
+        verdict,
+        reading=reading,
+        outcome=outcome,
+        failure=failure,
+        receipt={} if failure else receipt,
     )
     return Told(verdict, reading, outcome, reply)
