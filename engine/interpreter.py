@@ -173,6 +173,11 @@ class Interpreter:
         plans = self._plans(reading.feed, reading.event, reading.connection.currency, reading.connection.time_zone)
         return draft(reading, branch.program, plans, self._per_store, compiled.feed.limits.elements)
 
+    def plans_of(self, feed: str) -> tuple[RulePlan, ...]:
+        """The plans of all rules of a feed, those of its events too, with the file's own defaults."""
+        events = ("", *self.feeds[feed].events)
+        return tuple(plan for event in events for plan in self._plans(feed, event, None, None))
+
     def _make_plans(self, feed: str, event: str, currency: str | None, zone: str | None) -> tuple[RulePlan, ...]:
         defaults = self.provider.defaults
         local = Local(currency or defaults.currency, defaults.unit, zone or defaults.time_zone)

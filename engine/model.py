@@ -77,7 +77,9 @@ class Expression:
         )
 
     @classmethod
-    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
         return {"type": "string", "description": "A JSONata expression.", "x-jsonata": True}
 
 
@@ -97,7 +99,7 @@ Unbuilt = Annotated[None, BeforeValidator(_not_built)]
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-def _seconds(value: object) -> object:
+def seconds_of(value: object) -> object:
     if isinstance(value, str) and (found := re.fullmatch(r"(\d{1,6})([smhd])", value)):
         return int(found[1]) * _UNITS[found[2]]
     if type(value) is int and value >= 0:
@@ -107,7 +109,7 @@ def _seconds(value: object) -> object:
 
 Duration = Annotated[
     int,
-    BeforeValidator(_seconds, json_schema_input_type=Annotated[str, Field(pattern=r"^\d{1,6}[smhd]$")]),
+    BeforeValidator(seconds_of, json_schema_input_type=Annotated[str, Field(pattern=r"^\d{1,6}[smhd]$")]),
 ]
 """Seconds, written as `30s`, `10m`, `2h`, `1d`."""
 
@@ -127,7 +129,9 @@ def _shape(*keys: str, text: str = "text", otherwise: str = "other") -> Discrimi
             names = {field.alias or name for name, field in type(value).model_fields.items()}
             return next((f"<{key}>" for key in keys if key in names), f"<{otherwise}>")
         if isinstance(value, Mapping):
-            return next((f"<{key}>" for key in keys if key in value), f"<{_nearest(value, keys) or otherwise}>")
+            return next(
+                (f"<{key}>" for key in keys if key in value), f"<{_nearest(value, keys) or otherwise}>"
+            )
         return f"<{text}>"
 
     return Discriminator(tag)
@@ -141,18 +145,24 @@ def _nearest(value: Mapping[Any, Any], keys: tuple[str, ...]) -> str | None:
 class Node(BaseModel):
     """A mapping of the provider file. Unknown keys are errors; nothing can be changed."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, populate_by_name=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, arbitrary_types_allowed=True, populate_by_name=True
+    )
 
 
 class Defaults(Node):
     """What holds where neither the payload nor the connection says otherwise."""
 
-    currency: str | None = Field(None, pattern=r"^[A-Z]{3}$", description="ISO 4217 code of money without a currency.")
+    currency: str | None = Field(
+        None, pattern=r"^[A-Z]{3}$", description="ISO 4217 code of money without a currency."
+    )
     unit: str | None = Field(None, description="Unit of quantities without a unit, such as each or kg.")
-    time_zone: str | None = Field(None, description="IANA zone of times without a zone, such as Asia/Kolkata.")
+    time_zone: str | None = Field(
+        None, description="IANA zone of times without a zone, such as Asia/Kolkata."
+    )
 
 
-# ---- authentication ------------------------------------------------------------------------------------------
+# ---- authentication ----
 
 
 class HeaderPart(Node):
@@ -182,7 +192,9 @@ class SignaturePart(Node):
 class SortedParamsPart(Node):
     """All parameters, sorted, among the bytes to sign."""
 
-    sorted_params: Literal["query", "form", "query_and_form"] = Field(description="Parameters sorted by name.")
+    sorted_params: Literal["query", "form", "query_and_form"] = Field(
+        description="Parameters sorted by name."
+    )
     pair: str = Field("=", description="Between a name and its value.")
     between: str = Field("&", description="Between two pairs.")
 
@@ -236,7 +248,9 @@ class Located(Node):
     def _one(self, info: ValidationInfo) -> Located:
         places = (self.header, self.query, self.form, self.body)
         if sum(v is not None for v in places) != 1 and not _lenient(info):
-            raise PydanticCustomError("one_location", "exactly one of header, query, form and body says where it stands")
+            raise PydanticCustomError(
+                "one_location", "exactly one of header, query, form and body says where it stands"
+            )
         return self
 
 
@@ -244,7 +258,9 @@ class Signature(Located):
     """Where the signature stands, and how it is read out of there."""
 
     prefix: str = Field("", description="Text before the signature, such as sha256= .")
-    encoding: Literal["hex", "base64", "base64url"] = Field("hex", description="How the signature is written.")
+    encoding: Literal["hex", "base64", "base64url"] = Field(
+        "hex", description="How the signature is written."
+    )
     parser: Literal["plain", "list", "pairs"] = Field(
         "plain", description="plain: the whole value; list: several, separated; pairs: name=value parts."
     )
@@ -299,12 +315,18 @@ class HmacScheme(Node):
 
     scheme: Literal["hmac"]
     algorithm: Literal["sha1", "sha256", "sha512"] = Field(description="Never taken from the request.")
-    sign: tuple[RecipePart, ...] = Field(("raw_body",), min_length=1, description="What is signed, part by part.")
+    sign: tuple[RecipePart, ...] = Field(
+        ("raw_body",), min_length=1, description="What is signed, part by part."
+    )
     secret: str = Field(description="The name of the connection's secret.")
-    key: Literal["utf8", "hex", "base64"] = Field("utf8", description="How the secret's text becomes the key.")
+    key: Literal["utf8", "hex", "base64"] = Field(
+        "utf8", description="How the secret's text becomes the key."
+    )
     key_prefix: str = Field("", description="Stripped from the secret's text before it is decoded.")
     signature: Signature = Field(description="Where the signature stands, and how it is written.")
-    timestamp: Timestamp | None = Field(None, description="When it was signed; without it old messages stay valid.")
+    timestamp: Timestamp | None = Field(
+        None, description="When it was signed; without it old messages stay valid."
+    )
 
 
 class AnyOf(Node):
@@ -316,7 +338,9 @@ class AnyOf(Node):
 class AllOf(Node):
     """Several proofs together."""
 
-    all: tuple[Auth, ...] = Field(min_length=1, description="All of these must hold, by one connection's secrets.")
+    all: tuple[Auth, ...] = Field(
+        min_length=1, description="All of these must hold, by one connection's secrets."
+    )
 
 
 _SCHEME_NAMES = ("none", "token", "basic", "hmac")
@@ -346,7 +370,7 @@ Auth = Annotated[
 """How a request proves who sent it."""
 
 
-# ---- feeds ---------------------------------------------------------------------------------------------------
+# ---- feeds ----
 
 
 class ScopeOf(Node):
@@ -360,9 +384,13 @@ class PayloadHash(Node):
     """What of the payload identifies a message that has no id of its own."""
 
     of: tuple[Expression, ...] | None = Field(None, description="Only these values count.")
-    except_: tuple[str, ...] | None = Field(None, alias="except", description="Dotted paths that do not count.")
+    except_: tuple[str, ...] | None = Field(
+        None, alias="except", description="Dotted paths that do not count."
+    )
     window: Duration | None = Field(None, description="How long an equal message is a duplicate.")
-    against: Literal["last"] | None = Field(None, description="last: a duplicate only of the scope's last accepted message.")
+    against: Literal["last"] | None = Field(
+        None, description="last: a duplicate only of the scope's last accepted message."
+    )
 
     @model_validator(mode="after")
     def _one(self, info: ValidationInfo) -> PayloadHash:
@@ -378,7 +406,9 @@ class PayloadHash(Node):
 class Idempotency(Node):
     """How a repeated message is known."""
 
-    event_id: tuple[Expression, ...] | None = Field(None, min_length=1, description="The provider's own id, or its parts.")
+    event_id: tuple[Expression, ...] | None = Field(
+        None, min_length=1, description="The provider's own id, or its parts."
+    )
     payload_hash: PayloadHash | None = Field(None, description="A hash, where there is no id.")
 
     @model_validator(mode="after")
@@ -413,7 +443,18 @@ class Constant(Node):
 
 
 ReaderName = Literal[
-    "text", "id", "integer", "decimal", "money", "minor_units", "flag", "epoch_s", "epoch_ms", "timestamp", "date", "list"
+    "text",
+    "id",
+    "integer",
+    "decimal",
+    "money",
+    "minor_units",
+    "flag",
+    "epoch_s",
+    "epoch_ms",
+    "timestamp",
+    "date",
+    "list",
 ]
 Table = dict[str, Any]
 
@@ -422,16 +463,23 @@ class Mapped(Node):
     """A field with more than an expression to say."""
 
     from_: Expression = Field(alias="from", description="The value.")
-    as_: ReaderName | None = Field(None, alias="as", description="The reader; default: the canonical field's own.")
+    as_: ReaderName | None = Field(
+        None, alias="as", description="The reader; default: the canonical field's own."
+    )
     lookup: (
-        Annotated[Annotated[str, Tag("<name>")] | Annotated[Table, Tag("<table>")], _shape(text="name", otherwise="table")]
+        Annotated[
+            Annotated[str, Tag("<name>")] | Annotated[Table, Tag("<table>")],
+            _shape(text="name", otherwise="table"),
+        ]
         | None
     ) = Field(None, description="A table's name, or a table from text to values.")
     otherwise: Any = Field(None, description="With lookup: for a value that is not in the table.")
     default: Any = Field(None, description="Where the value is undefined.")
     currency: Expression | None = Field(None, description="ISO 4217 code beside the amount.")
     unit: Expression | None = Field(None, description="Unit beside the quantity.")
-    picture: str | tuple[str, ...] | None = Field(None, description="How a time is written: strptime directives.")
+    picture: str | tuple[str, ...] | None = Field(
+        None, description="How a time is written: strptime directives."
+    )
     separator: str = Field(",", description="With as: list: between two elements.")
 
 
@@ -439,7 +487,9 @@ class ListField(Node):
     """A field that is a list of objects."""
 
     each: Expression = Field(description="The elements.")
-    let: dict[str, Expression] = Field(default_factory=dict, description="Names for values of an element, in order.")
+    let: dict[str, Expression] = Field(
+        default_factory=dict, description="Names for values of an element, in order."
+    )
     when: Expression | None = Field(None, description="Elements for which this is not true are left out.")
     fields: dict[str, FieldSpec] = Field(min_length=1, description="The fields of each object.")
 
@@ -475,13 +525,17 @@ class Version(Node):
     """What orders the updates of one entity: an older one is stale, an equal one a duplicate."""
 
     from_: Expression = Field(alias="from", description="The version or time of the update.")
-    as_: Literal["integer", "timestamp", "text"] = Field("timestamp", alias="as", description="How versions compare.")
+    as_: Literal["integer", "timestamp", "text"] = Field(
+        "timestamp", alias="as", description="How versions compare."
+    )
 
 
 class Rule(Node):
     """How one kind of command comes out of a payload."""
 
-    command: str | None = Field(None, description="The canonical command; without one the rule only nests others.")
+    command: str | None = Field(
+        None, description="The canonical command; without one the rule only nests others."
+    )
     each: Expression | None = Field(None, description="The elements; always read as a list.")
     let: dict[str, Expression] = Field(default_factory=dict, description="Names for values, in order.")
     when: Expression | None = Field(None, description="Elements for which this is not true are left out.")
@@ -505,14 +559,20 @@ class Rendered(Node):
     expr: Expression = Field(description="Its value is the body.")
 
 
-def _rendered(kind: Any) -> Any:
-    """A literal of a kind, or `{expr: …}`."""
+def _literal_or_rendered(value: Any) -> str:
+    return (
+        "<expr>"
+        if isinstance(value, Rendered) or (isinstance(value, Mapping) and "expr" in value)
+        else "<literal>"
+    )
 
-    def tag(value: Any) -> str:
-        written = isinstance(value, Rendered) or (isinstance(value, Mapping) and "expr" in value)
-        return "<expr>" if written else "<literal>"
 
-    return Annotated[Annotated[Rendered, Tag("<expr>")] | Annotated[kind, Tag("<literal>")], Discriminator(tag)]
+JsonBody = Annotated[
+    Annotated[Rendered, Tag("<expr>")] | Annotated[Any, Tag("<literal>")], Discriminator(_literal_or_rendered)
+]
+TextBody = Annotated[
+    Annotated[Rendered, Tag("<expr>")] | Annotated[str, Tag("<literal>")], Discriminator(_literal_or_rendered)
+]
 
 
 class ReplySpec(Node):
@@ -520,8 +580,8 @@ class ReplySpec(Node):
 
     status: Whole = Field(200, ge=100, le=599, description="The HTTP status.")
     headers: dict[str, str] = Field(default_factory=dict, description="Headers beside Content-Type.")
-    json_: _rendered(Any) = Field(None, alias="json", description="A literal document, or {expr: …}.")
-    text: _rendered(str) | None = Field(None, description="Literal text, or {expr: …}.")
+    json_: JsonBody = Field(None, alias="json", description="A literal document, or {expr: …}.")
+    text: TextBody | None = Field(None, description="Literal text, or {expr: …}.")
     empty: Literal[True] | None = Field(None, description="No body.")
     xml: Unbuilt = Field(None, description="An XML body.")
 
@@ -533,9 +593,11 @@ class ReplySpec(Node):
 
 
 class Replies(Node):
-    """Answers by what a delivery came to; the nearest wins: the event's, the feed's, the file's, the default."""
+    """Answers by what a delivery came to; the nearest wins: the event's, the feed's, the file's."""
 
-    accepted: ReplySpec | None = Field(None, description="The work is done; also for the next five where they say nothing.")
+    accepted: ReplySpec | None = Field(
+        None, description="The work is done; also for the next five where they say nothing."
+    )
     partial: ReplySpec | None = Field(None, description="Some elements failed.")
     duplicate: ReplySpec | None = Field(None, description="The message was taken before.")
     stale: ReplySpec | None = Field(None, description="Newer updates were taken before.")
@@ -543,9 +605,13 @@ class Replies(Node):
     parked: ReplySpec | None = Field(None, description="A person must decide.")
     rejected: ReplySpec | None = Field(None, description="The message is at fault.")
     failed: ReplySpec | None = Field(None, description="Tiffin could not do the work.")
-    unauthorized: ReplySpec | None = Field(None, description="The request does not prove its sender; default 401.")
+    unauthorized: ReplySpec | None = Field(
+        None, description="The request does not prove its sender; default 401."
+    )
     busy: ReplySpec | None = Field(None, description="Too much waits; default 503 with Retry-After.")
-    unavailable: ReplySpec | None = Field(None, description="The store is away; default 503 with Retry-After.")
+    unavailable: ReplySpec | None = Field(
+        None, description="The store is away; default 503 with Retry-After."
+    )
 
 
 class Event(Node):
@@ -579,7 +645,9 @@ def _accept_list(value: object) -> object:
     for one in value if isinstance(value, list | tuple) else (value,):
         name = next(iter(one), "") if isinstance(one, dict) else one
         if name in ("xml", "x12", "xlsx"):
-            raise PydanticCustomError("not_built", "this format is part of the provider language but is not built yet")
+            raise PydanticCustomError(
+                "not_built", "this format is part of the provider language but is not built yet"
+            )
     return tuple(value) if isinstance(value, list | tuple) else (value,)
 
 
@@ -595,16 +663,22 @@ class Feed(Node):
     gzip: Flag = Field(False, description="Content-Encoding gzip is accepted.")
     limits: Limits = Field(default_factory=Limits, description="Bounds of one message.")
     connection: Expression | None = Field(None, description="Overrides the file's `connection:`.")
-    scope: ScopeOf = Field(default_factory=ScopeOf, description="Whose merchant and store a message speaks of.")
+    scope: ScopeOf = Field(
+        default_factory=ScopeOf, description="Whose merchant and store a message speaks of."
+    )
     idempotency: Recipe = Field(description="How a repeated message is known.")
     let: dict[str, Expression] = Field(default_factory=dict, description="Names for values, in order.")
     event: Expression | None = Field(None, description="What kind of message it is.")
     events: dict[str, Event] | None = Field(None, description="By the value of `event`.")
-    otherwise: Literal["reject", "ignore", "park"] | None = Field(None, description="For any other value of `event`.")
+    otherwise: Literal["reject", "ignore", "park"] | None = Field(
+        None, description="For any other value of `event`."
+    )
     commands: dict[str, Rule] = Field(default_factory=dict, description="What to do, by rule.")
     ignore: tuple[Ignored, ...] = Field((), description="What is left unread, and why.")
     replies: Replies = Field(default_factory=Replies, description="Before the file's.")
-    ack: Literal["persisted"] | None = Field(None, description="Answer once the request is durable, before the work.")
+    ack: Literal["persisted"] | None = Field(
+        None, description="Answer once the request is durable, before the work."
+    )
     answer: Unbuilt = Field(None, description="Answers a question from a view.")
 
     @model_validator(mode="after")
@@ -614,7 +688,9 @@ class Feed(Node):
         if (self.event is None) != (self.events is None):
             raise PydanticCustomError("event_and_events", "event and events go together")
         if self.events is not None and self.otherwise is None:
-            raise PydanticCustomError("otherwise_missing", "say what happens to any other event: otherwise: reject, ignore or park")
+            raise PydanticCustomError(
+                "otherwise_missing", "say what happens to any other event: otherwise: reject, ignore or park"
+            )
         if self.events is None and not self.commands:
             raise PydanticCustomError("nothing_to_do", "a feed needs commands, or event and events")
         return self
@@ -624,7 +700,9 @@ class Provider(Node):
     """A whole provider file."""
 
     spec: Literal["tiffin/v1"] = Field(description="The version of this language.")
-    provider: str = Field(pattern=r"^[a-z][a-z0-9-]{0,62}$", description="The name in URLs; also the file's name.")
+    provider: str = Field(
+        pattern=r"^[a-z][a-z0-9-]{0,62}$", description="The name in URLs; also the file's name."
+    )
     title: str = Field(description="The name for people.")
     family: Family = Field(description="The kind of system; part of the URLs.")
     revision: Whole = Field(ge=1, description="Raised when what the file emits changes.")
@@ -634,12 +712,15 @@ class Provider(Node):
     connection: Expression | None = Field(None, description="Selects the connection where the URL does not.")
     unmapped: dict[Kind, Literal["reject", "create", "park"]] = Field(
         default_factory=dict,
-        description="What happens to an id without a mapping; default: merchant and store reject, the others create.",
+        description="What happens to an id without a mapping; default: store rejects, others create.",
     )
     per_store: tuple[Kind, ...] | None = Field(
-        None, description="Kinds whose ids are unique within a store only; default: a pos's items, variants, categories, addon groups and addons."
+        None,
+        description="Kinds whose ids are unique within a store only; default: for a pos, all but store.",
     )
-    lookups: dict[str, Table] = Field(default_factory=dict, description="Tables from text to values, by name.")
+    lookups: dict[str, Table] = Field(
+        default_factory=dict, description="Tables from text to values, by name."
+    )
     sensitive: tuple[str, ...] = Field((), description="Dotted payload paths that are stored encrypted.")
     replies: Replies = Field(default_factory=Replies, description="Answers where a feed says nothing.")
     feeds: dict[str, Feed] = Field(min_length=1, description="The kinds of message, by name.")

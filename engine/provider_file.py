@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from engine import model
 from engine.model import Provider
+from engine.model_keys import keys_at
 from engine.problems import Problem, ProviderFileError
 from engine.yaml12 import Document, Path, compose
 
@@ -21,125 +22,104 @@ def parse(text: str, file: str) -> Provider:
 
 
 def validated(document: Document) -> Provider:
-    """Raises ProviderFileError."""
+    """Raises ProviderFileError with every problem of structure."""
     try:
-        return Provider.model_validate(document.data)
+        return validate(document.data)
     except ValidationError as error:
-        problems = {(p.place, p.code): p for p in (_problem(document, e) for e in error.errors(include_url=False))}
-        raise ProviderFileError(tuple(sorted(problems.values(), key=lambda p: p.place))) from None
+        raise ProviderFileError(problems_of(document, mistakes(document.data, error))) from None
 
 
-def _problem(document: Document, error: ErrorDetails) -> Problem:
-    path, last = _path(document.data, error["loc"])
-    kind = error["type"]
-    if kind == "extra_forbidden":
-        return _unknown_key(document, path)
-    if kind == "missing":
-        return _missing_key(document, path, str(last))
-    place = document.place_of(path)
-    if kind in ("union_tag_not_found", "union_tag_invalid"):
-        return _wrong_choice(document, path, error)
-    code = _CODES.get(kind, "wrong_type" if kind.endswith(("_type", "_parsing")) else "wrong_value")
-    if kind == "not_built":
-        place = document.place_of(path, key=True)
-    message, hint = _words(error)
-    return Problem(place, kind if kind in _OWN else code, message, hint)
+def validate(data: Any, lenient: bool = False) -> Provider:
+    """The models, by the keys as they are written. Raises pydantic's ValidationError."""
+    return Provider.model_validate(data, context={"lenient": lenient}, by_alias=True, by_name=False)
 
 
-# Errors that the models raise themselves carry their own stable codes.
-_OWN = frozenset(
-    {
-        "expression_expected", "not_built", "duration_expected", "one_location", "of_or_except", "window_or_last",
-        "one_strategy", "event_and_events", "otherwise_missing", "nothing_to_do",
-    }
-)  # fmt: skip
-_CODES = {"literal_error": "wrong_value", "string_pattern_mismatch": "wrong_value", "too_short": "empty_list"}
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One error of the models at its path in the file. `near` is the key that an unknown one may mean."""
+
+    path: Path
+    error: ErrorDetails
+    near: str = ""
+
+    @property
+    def kind(self) -> str:
+        return self.error["type"]
+
+    @property
+    def key(self) -> str:
+        """The last step of the error: the key that is missing or unknown."""
+        return str(self.error["loc"][-1]) if self.error["loc"] else ""
 
 
-def _path(data: Any, loc: Iterable[str | int]) -> tuple[Path, str | int]:
+def mistakes(data: Any, error: ValidationError) -> list[Mistake]:
+    """The errors without those that only follow from another one."""
+    found = [_mistake(data, one) for one in error.errors(include_url=False)]
+    meant = {(*m.path[:-1], m.near) for m in found if m.near}
+    return [
+        m for m in found if not (m.kind == "missing" and (*m.path, m.key) in meant) and not _follows(data, m)
+    ]
+
+
+def _mistake(data: Any, error: ErrorDetails) -> Mistake:
+    path = _path(data, error["loc"])
+    if error["type"] != "extra_forbidden" or not path:
+        return Mistake(path, error)
+    near = difflib.get_close_matches(str(path[-1]), keys_at(data, path[:-1]), 1)
+    return Mistake(path, error, near[0] if near else "")
+
+
+def _follows(data: Any, mistake: Mistake) -> bool:
+    """A list counts as too short also when all of its elements are wrong, which is told already."""
+    return mistake.kind == "too_short" and bool(at(data, mistake.path))
+
+
+def at(data: Any, path: Path) -> Any:
+    """The value at a path of plain data."""
+    for step in path:
+        data = data[step]
+    return data
+
+
+def _path(data: Any, loc: Iterable[str | int]) -> Path:
     """The error's path in the document: steps of the models' unions are not steps of the file."""
     path: list[str | int] = []
-    last: str | int = ""
-    steps = list(loc)
-    for n, step in enumerate(steps):
-        last = step
-        if isinstance(data, Mapping) and step in data:
+    for step in loc:
+        if (isinstance(data, Mapping) and step in data) or (
+            isinstance(data, list) and isinstance(step, int) and step < len(data)
+        ):
             path.append(step)
-            data = data[str(step)]
-        elif isinstance(data, list) and isinstance(step, int) and step < len(data):
-            path.append(step)
-            data = data[step]
-        elif n == len(steps) - 1:
-            break
-    return tuple(path), last
+            data = data[step]  # type: ignore[index]
+    return tuple(path)
 
 
-def _unknown_key(document: Document, path: Path) -> Problem:
-    key = str(path[-1]) if path else ""
-    known = _siblings(document.data, path)
-    near = difflib.get_close_matches(key, known, 1)
-    hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(sorted(known))}"
-    return Problem(document.place_of(path, key=True), "unknown_key", f"{key!r} is not a key of this place", hint)
+def problems_of(document: Document, found: Iterable[Mistake]) -> tuple[Problem, ...]:
+    """The problems in order of place, one a place and code."""
+    problems = {(p.place, p.code): p for p in (_problem(document, mistake) for mistake in found)}
+    return tuple(sorted(problems.values(), key=lambda p: (p.place, p.code)))
 
 
-def _siblings(data: Any, path: Path) -> list[str]:
-    """The keys that the models know at the place of an unknown key."""
-    found: set[str] = set()
-    for candidate in vars(model).values():
-        if isinstance(candidate, type) and issubclass(candidate, model.Node) and candidate is not model.Node:
-            names = keys_of(candidate)
-            value = data
-            for step in path[:-1]:
-                value = value[step]
-            others = set(value) - {path[-1]}
-            if others & set(names) and others <= set(names) | _unknown_among(value, path):
-                found |= set(names)
-    return sorted(found)
+def _problem(document: Document, mistake: Mistake) -> Problem:
+    kind, path = mistake.kind, mistake.path
+    if kind == "extra_forbidden":
+        return _unknown_key(document, mistake)
+    if kind == "missing":
+        return _missing_key(document, path, mistake.key)
+    if kind == "union_tag_invalid":
+        return _no_form(document, mistake)
+    if kind == "literal_error" and mistake.key == "[key]":
+        return _unknown_member(document, mistake)
+    of_key = kind in OF_A_MAPPING
+    place = document.place_of(path, key=of_key and bool(path) and isinstance(path[-1], str))
+    code, message, hint = _words(mistake.error)
+    return Problem(place, code, message, hint)
 
 
-def _unknown_among(value: Any, path: Path) -> set[str]:
-    return {key for key in value if key == path[-1]}
-
-
-def keys_of(node: type[BaseModel]) -> list[str]:
-    """The keys of a model as they are written in a file."""
-    return [field.alias or name for name, field in node.model_fields.items()]
-
-
-def _missing_key(document: Document, path: Path, key: str) -> Problem:
-    place = document.place_of(path, key=True) if path else document.place_of(())
-    name = path[-1] if path else "the file"
-    return Problem(place, "missing_key", f"{name} needs {key}", f"add {key}:")
-
-
-def _wrong_choice(document: Document, path: Path, error: ErrorDetails) -> Problem:
-    expected = str(error.get("ctx", {}).get("expected_tags", "")).replace("'", "")
-    place = document.place_of(path)
-    scheme = path[-1:] and isinstance(error["input"], Mapping) and "scheme" in error["input"]
-    if scheme:
-        place = document.place_of((*path, "scheme"))
-        written = str(error["input"]["scheme"])
-        near = difflib.get_close_matches(written, expected.split(", "), 1)
-        hint = f"did you mean {near[0]}?" if near else f"one of {expected}"
-        return Problem(place, "unknown_scheme", f"{written!r} is not a scheme", hint)
-    if "scheme" in str(error.get("ctx", {}).get("discriminator", "")):
-        return Problem(place, "missing_key", "authentication needs scheme, any or all", "add scheme:")
-    return Problem(place, "wrong_value", "this has none of the forms that are known here", f"one of {expected}")
-
-
-def _words(error: ErrorDetails) -> tuple[str, str]:
-    kind, context = error["type"], error.get("ctx", {})
-    if kind in _OWN:
-        return error["msg"], _HINTS.get(kind, "")
-    if kind == "literal_error":
-        expected = str(context["expected"]).replace("'", "")
-        near = difflib.get_close_matches(str(error["input"]), expected.replace(" or ", ", ").split(", "), 1)
-        hint = f"did you mean {near[0]}?" if near else ""
-        return f"{error['input']!r} is not one of {expected}", hint
-    if kind == "string_pattern_mismatch":
-        return f"{error['input']!r} does not have the form {context['pattern']}", ""
-    return error["msg"][:1].lower() + error["msg"][1:], ""
-
+OF_A_MAPPING = frozenset(
+    {"not_built", "one_location", "of_or_except", "window_or_last", "one_strategy", "event_and_events",
+     "otherwise_missing", "nothing_to_do", "one_body"}
+)  # fmt: skip
+"""Errors about a mapping as a whole: its key is shown."""
 
 _HINTS = {
     "not_built": "remove it for now",
@@ -147,4 +127,114 @@ _HINTS = {
     "otherwise_missing": "add otherwise: reject",
     "window_or_last": "such as {window: 10m}",
     "one_strategy": "such as {event_id: [id]}",
+    "one_location": "keep one of them",
+    "of_or_except": "keep one of them",
+    "event_and_events": "add the one that is missing",
+    "nothing_to_do": "add commands:",
+    "one_body": "keep one of them",
 }
+
+
+def _unknown_key(document: Document, mistake: Mistake) -> Problem:
+    key, known = str(mistake.path[-1]), keys_at(document.data, mistake.path[:-1])
+    hint = f"did you mean {mistake.near}?" if mistake.near else f"known here: {', '.join(known)}"
+    return Problem(
+        document.place_of(mistake.path, key=True), "unknown_key", f"{key!r} is not a key of this place", hint
+    )
+
+
+def _unknown_member(document: Document, mistake: Mistake) -> Problem:
+    expected = _expected(mistake.error)
+    near = difflib.get_close_matches(str(mistake.path[-1]), expected, 1)
+    hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(expected)}"
+    place = document.place_of(mistake.path, key=True)
+    return Problem(place, "unknown_key", f"{str(mistake.path[-1])!r} is not a key of this place", hint)
+
+
+def _missing_key(document: Document, path: Path, key: str) -> Problem:
+    named = [step for step in path if isinstance(step, str)]
+    name = named[-1] if named else "the file"
+    place = document.place_of(path, key=bool(path) and isinstance(path[-1], str))
+    return Problem(place, "missing_key", f"{name} needs {key}", f"add {key}:")
+
+
+def _no_form(document: Document, mistake: Mistake) -> Problem:
+    written, path = mistake.error["input"], mistake.path
+    if "auth" not in path:
+        place = document.place_of(path)
+        hint = "write raw_body, minified_body, url, method, or {header: …}, {query: …}, {body: …}, {value: …}"
+        return Problem(place, "wrong_value", "this is no part of the bytes to sign", hint)
+    schemes = ("hmac", "token", "basic", "none")
+    if isinstance(written, Mapping) and "scheme" in written:
+        near = difflib.get_close_matches(str(written["scheme"]), schemes, 1)
+        hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(schemes)}"
+        message = f"{_shown(written['scheme'])} is not a scheme"
+        return Problem(document.place_of((*path, "scheme")), "unknown_scheme", message, hint)
+    place = document.place_of(path, key=isinstance(path[-1], str))
+    return Problem(place, "missing_key", "authentication needs scheme, any or all", "add scheme:")
+
+
+def _expected(error: ErrorDetails) -> list[str]:
+    said = str(error.get("ctx", {}).get("expected", ""))
+    return said.replace("'", "").replace(" or ", ", ").split(", ")
+
+
+def _words(error: ErrorDetails) -> tuple[str, str, str]:
+    """(code, message, hint)."""
+    kind, context, written = error["type"], error.get("ctx", {}), error["input"]
+    if kind == "expression_expected":
+        return kind, error["msg"], _instead(written)
+    if kind in _HINTS:
+        return kind, error["msg"], _HINTS[kind]
+    if kind == "literal_error":
+        near = difflib.get_close_matches(str(written), _expected(error), 1)
+        hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(_expected(error))}"
+        return "wrong_value", f"{_shown(written)} is not known here", hint
+    if kind == "string_pattern_mismatch":
+        return "wrong_value", f"{_shown(written)} does not have the form {context['pattern']}", ""
+    if kind == "too_short":
+        return "wrong_value", "at least one is needed here", ""
+    for ending, expected in _TYPES.items():
+        if kind == ending:
+            hint = (
+                f'quote it: "{_plain(written)}"'
+                if expected == "text" and not isinstance(written, dict | list)
+                else ""
+            )
+            return "wrong_type", f"{expected} is expected here, not {_kind_of(written)}", hint
+    return "wrong_value", error["msg"][:1].lower() + error["msg"][1:], ""
+
+
+_TYPES = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "bool_type": "true or false",
+    "dict_type": "a mapping",
+    "mapping_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+    "tuple_type": "a list",
+    "list_type": "a list",
+}
+
+
+def _instead(written: Any) -> str:
+    if isinstance(written, dict | list):
+        return "quote the whole expression: '…'"
+    if written is None:
+        return "write an expression, or remove the key"
+    return f"write the literal as {{value: {_plain(written)}}}, or quote the expression"
+
+
+def _plain(written: Any) -> str:
+    return str(written).lower() if isinstance(written, bool) else "" if written is None else str(written)
+
+
+def _shown(written: Any) -> str:
+    shown = repr(str(written)) if isinstance(written, str) else _plain(written) or "nothing"
+    return shown if len(shown) <= 60 else f"{shown[:60]}…"
+
+
+def _kind_of(written: Any) -> str:
+    names = {dict: "a mapping", list: "a list", bool: "true or false", int: "a number", float: "a number"}
+    return "nothing" if written is None else names.get(type(written), f"the text {_shown(written)}")

@@ -108,7 +108,7 @@ def date_reader(picture: tuple[str, ...] | None) -> Callable[[Any], str | None]:
         try:
             if text is None or not (picture or _DATE.match(text)):
                 raise ValueError
-            return _by_picture(text, picture or ("%Y-%m-%d",)).strftime("%Y-%m-%d")
+            return _by_picture(text, picture or ("%Y-%m-%d",)).date().isoformat()
         except ValueError:
             raise Unreadable("not_a_date", f"{value!r:.60} is not a date") from None
 

@@ -96,10 +96,14 @@ def _nodes(text: str, lines: Lines) -> tuple[_Node | None, list[Problem]]:
 
 def _unreadable(text: str, lines: Lines) -> Problem | None:
     if len(text) > LARGEST:
-        return Problem(lines.place(0), "file_too_large", f"the file has more than {LARGEST} characters", "split it")
+        return Problem(
+            lines.place(0), "file_too_large", f"the file has more than {LARGEST} characters", "split it"
+        )
     if found := _UNPRINTABLE.search(text):
         code = f"U+{ord(found[0]):04X}"
-        return Problem(lines.place(found.start()), "unprintable_character", f"{code} may not stand in YAML", "remove it")
+        return Problem(
+            lines.place(found.start()), "unprintable_character", f"{code} may not stand in YAML", "remove it"
+        )
     return None
 
 
@@ -156,7 +160,7 @@ class _Reader:
                 if isinstance(event, yaml.DocumentStartEvent):
                     documents += 1
                     if documents > 1:
-                        self._tell(event.start_mark.index, "several_documents", "a second document begins here",
+                        self._tell(_offset(event), "several_documents", "a second document begins here",
                                    "one provider file holds one document")  # fmt: skip
                         return self._root
                 self._take(event)
@@ -178,7 +182,7 @@ class _Reader:
             self._refuse_tag(event)
         if isinstance(event, yaml.ScalarEvent):
             plain = event.style is None or event.style == ""
-            node = _Node(event.start_mark.index, event.end_mark.index, event.value, plain)
+            node = _Node(_offset(event), _end(event), event.value, plain)
             self._remember(event.anchor, node)
             self._place(node)
         elif isinstance(event, yaml.AliasEvent):
@@ -187,7 +191,7 @@ class _Reader:
             self._open(event)
         elif isinstance(event, yaml.CollectionEndEvent):
             done = self._stack.pop()
-            done.node.end = event.end_mark.index
+            done.node.end = _end(event)
             if done.flow:
                 _FlowRepair(self.text, self).repair(done.node)
             self._remember(done.anchor, done.node)
@@ -195,9 +199,9 @@ class _Reader:
 
     def _open(self, event: Any) -> None:
         if len(self._stack) >= DEEPEST:
-            self._tell(event.start_mark.index, "file_too_deep", f"more than {DEEPEST} levels are nested here")
+            self._tell(_offset(event), "file_too_deep", f"more than {DEEPEST} levels are nested here")
             raise _TooMuch
-        node = _Node(event.start_mark.index, event.start_mark.index)
+        node = _Node(_offset(event), _offset(event))
         if isinstance(event, yaml.MappingStartEvent):
             node.entries = []
         else:
@@ -225,18 +229,26 @@ class _Reader:
     def _alias(self, event: Any) -> None:
         found = self._anchors.get(event.anchor)
         if found is None:
-            self._tell(event.start_mark.index, "alias_unknown", f"there is no finished anchor &{event.anchor} before this",
+            self._tell(_offset(event), "alias_unknown", f"no finished anchor &{event.anchor} is above",
                        "an alias stands for a value above it, never for one round it")  # fmt: skip
-            found = _Node(event.start_mark.index, event.end_mark.index, "", True)
+            found = _Node(_offset(event), _end(event), "", True)
         self._place(found)
 
     def _refuse_tag(self, event: Any) -> None:
         if event.tag is not None:
-            self._tell(event.start_mark.index, "tag_refused", f"the tag {event.tag} is not part of this language",
+            self._tell(_offset(event), "tag_refused", f"the tag {event.tag} is not part of this language",
                        "leave it out; quote what is text")  # fmt: skip
 
     def _tell(self, offset: int, code: str, message: str, hint: str = "") -> None:
         self.problems.append(Problem(self.lines.place(offset), code, message, hint))
+
+
+def _offset(event: Any) -> int:
+    return int(event.start_mark.index)
+
+
+def _end(event: Any) -> int:
+    return int(event.end_mark.index)
 
 
 class _TooMuch(Exception):
@@ -245,7 +257,7 @@ class _TooMuch(Exception):
 
 @dataclass
 class _FlowRepair:
-    """Puts together what commas inside `{…}` or `[…]` have cut: `{that: $f(a, b)}` has a key `b)` for YAML."""
+    """Puts together what commas inside `{…}` or `[…]` have cut: of `{that: $f(a, b)}` YAML makes a key `b)`."""
 
     text: str
     reader: _Reader
@@ -281,7 +293,7 @@ class _FlowRepair:
     def _join(self, node: _Node, rest: _Node) -> _Node:
         place = self.reader.lines.place(node.start)
         if not any(p.place == place for p in self.reader.problems):
-            self.reader._tell(node.start, "unquoted_expression", "the comma in this unquoted text ends it for YAML",
+            self.reader._tell(node.start, "unquoted_expression", "a comma ends this unquoted text",
                               "quote this expression: '…'")  # fmt: skip
         return _Node(node.start, rest.end, self.text[node.start : rest.end], True)
 
@@ -331,7 +343,7 @@ class _Builder:
                 continue
             if name in made:
                 first = self.keys[(*path, name)]
-                self._tell(key, "duplicate_key", f"{name} stands here a second time; the first is in line {first.line}",
+                self._tell(key, "duplicate_key", f"{name} stands here again, after line {first.line}",
                            "keep one of them")  # fmt: skip
                 continue
             self.keys[(*path, name)] = self.lines.place(key.start)
@@ -341,7 +353,7 @@ class _Builder:
     def _key(self, key: _Node, path: Path) -> Scalar | None:
         if key.value is None:
             self._tell(key, "key_not_text", "a key must be text",
-                       "quote it; where an expression begins with {, quote the whole of it: '{…}'")  # fmt: skip
+                       "quote it; an expression that begins with { is quoted whole: '{…}'")  # fmt: skip
             return None
         if key.plain and key.value == "<<":
             self._tell(key, "merge_key", "merge keys are not part of YAML 1.2", "write the entries out")
@@ -374,7 +386,12 @@ class _Builder:
                 return int(text)
             if not _NOT_FINITE.match(text) and math.isfinite(number := float(text)):
                 return number
-        self._tell(node, "number_unusable", f"{text[:40]} is no number that can be kept exactly", "quote it to make it text")
+        self._tell(
+            node,
+            "number_unusable",
+            f"{text[:40]} is no number that can be kept exactly",
+            "quote it to make it text",
+        )
         return None
 
     def _tell(self, node: _Node, code: str, message: str, hint: str = "") -> None:

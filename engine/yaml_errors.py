@@ -14,7 +14,9 @@ import yaml
 from engine.places import Place
 from engine.problems import Problem
 
-_KEY = re.compile(r"(?:^|[{,\[]|-\s)\s*(?:\"[^\"\n]*\"|'[^'\n]*'|[^\s:,{}\[\]\"'#][^\s:,{}\[\]]*)\s*:[ \t]+", re.MULTILINE)
+_KEY = re.compile(
+    r"(?:^|[{,\[]|-\s)\s*(?:\"[^\"\n]*\"|'[^'\n]*'|[^\s:,{}\[\]\"'#][^\s:,{}\[\]]*)\s*:[ \t]+", re.MULTILINE
+)
 _LOOKS_LIKE_KEY = re.compile(r"\s*(?:- )?[\w.-]+:(?:\s|$)")
 _INDICATORS = "%@`*&!|>{["
 _QUOTE = "quote this expression: '…', or write it under >- on lines of its own"
@@ -22,7 +24,7 @@ _QUOTE = "quote this expression: '…', or write it under >- on lines of its own
 
 @dataclass(frozen=True, slots=True)
 class SyntaxProblem:
-    """A problem with the offset where YAML gave up; `start`, where it is known, is that of the expression to quote."""
+    """A problem, and where YAML gave up; `start`, if known, is that of the expression to quote."""
 
     problem: Problem
     offset: int
@@ -39,7 +41,11 @@ def syntax_problem(error: yaml.YAMLError, text: str, place: Callable[[int], Plac
         start = _value_round(text, offset)
     if start is not None and (reason := _reason(text, start, offset)):
         return SyntaxProblem(Problem(place(start), "unquoted_expression", reason, _QUOTE), offset, start)
-    hint = "indent with spaces" if _tab_before(text, offset) else "look at indentation, quotes and brackets up to here"
+    hint = (
+        "indent with spaces"
+        if _tab_before(text, offset)
+        else "look at indentation, quotes and brackets up to here"
+    )
     return SyntaxProblem(
         Problem(place(offset), "yaml_syntax", f"YAML cannot be read from here: {said}", hint), offset, None
     )
@@ -76,7 +82,11 @@ def _value_end(text: str, start: int, offset: int) -> int:
 def _glued_to(text: str, offset: int) -> int | None:
     """Where a `{…}` or `[…]` begins that goes on after its closing bracket: `{"a": b}.a`."""
     line = text.rfind("\n", 0, offset) + 1
-    if offset == line or text[offset : offset + 1] in ",}]:\r\n#" or text[line:offset].rstrip()[-1:] not in ("}", "]"):
+    if (
+        offset == line
+        or text[offset : offset + 1] in ",}]:\r\n#"
+        or text[line:offset].rstrip()[-1:] not in ("}", "]")
+    ):
         return None
     depth = 0
     for at in range(offset - 1, line - 1, -1):

@@ -29,6 +29,8 @@ from flows.receipts import receipt
 from flows.sealing import Secrecy, sealed, secrecy_of
 from stores.records import RawDelivery
 
+DELIVERY_HEADER = "tiffin-delivery"
+
 _log = logger("tiffin.receive")
 
 
@@ -181,7 +183,7 @@ class Receiver:
             self._public_url, attempt.delivery, shown or verdict, commands, failures, holder
         )
         try:
-            return attempt.provider.interpreter.reply(
+            reply = attempt.provider.interpreter.reply(
                 attempt.feed,
                 verdict,
                 reading=reading,
@@ -189,6 +191,7 @@ class Receiver:
                 receipt=shown_receipt,
                 urls=self._urls(),
             )
+            return with_delivery(reply, attempt.delivery)
         except Exception:
             # The work is committed: a reply that cannot be rendered must not say otherwise.
             _log.exception("reply_failed", delivery=attempt.delivery)
@@ -236,6 +239,11 @@ class Receiver:
 
     def _urls(self) -> dict[str, str]:
         return {"public": self._public_url}
+
+
+def with_delivery(reply: Reply, delivery: str) -> Reply:
+    """The reply with the delivery's id in a header: whatever the provider's reply says, its receipt can be found."""
+    return reply._replace(headers=(*reply.headers, (DELIVERY_HEADER, delivery)))
 
 
 def _authenticated(

@@ -1,6 +1,8 @@
 """The checker: everything that can be known to be wrong with a provider file before a request comes.
 
-A pipeline of rules, one a file. Each yields every problem it finds; nothing is raised at the first.
+A pipeline of rules, one a file. Each yields every problem it finds; nothing is raised at the first. A file
+whose YAML or structure is wrong in places is mended as far as it can be, so that its other mistakes are
+found in the same run.
 """
 
 from __future__ import annotations
@@ -12,22 +14,31 @@ from engine.canon import Canon
 from engine.checker.authentication import authentication
 from engine.checker.commands import commands
 from engine.checker.comparisons import comparisons
+from engine.checker.deltas import deltas
+from engine.checker.events import events
 from engine.checker.feeds import feeds
 from engine.checker.fields import fields
 from engine.checker.functions import functions
 from engine.checker.idempotency import idempotency
+from engine.checker.inequalities import inequalities
 from engine.checker.lets import lets
 from engine.checker.locale import local_defaults
 from engine.checker.lookups import lookups
+from engine.checker.names import names
 from engine.checker.notices import notices
+from engine.checker.parents import parents
+from engine.checker.paths import paths
+from engine.checker.readers import readers
 from engine.checker.samples import samples as unread_samples
+from engine.checker.secret_names import secret_names
 from engine.checker.sites import Context
 from engine.checker.syntax import syntax
+from engine.checker.values import values
 from engine.checker.variables import variables
 from engine.model import Provider
 from engine.problems import Problem, ProviderFileError
-from engine.provider_file import validated
-from engine.yaml12 import compose
+from engine.salvage import structure
+from engine.yaml12 import survey
 
 Rule = Callable[[Context], Iterable[Problem]]
 
@@ -35,22 +46,36 @@ RULES: tuple[Rule, ...] = (
     syntax,
     variables,
     functions,
+    parents,
     comparisons,
+    inequalities,
     lets,
     lookups,
+    names,
     commands,
     fields,
+    values,
+    readers,
     feeds,
+    events,
+    paths,
     idempotency,
+    deltas,
     authentication,
+    secret_names,
     local_defaults,
     notices,
     unread_samples,
 )
 
 
-def check(text: str, file: str, canon: Canon, samples: Mapping[str, Sequence[Any]] | None = None) -> list[Problem]:
-    """Every problem of a provider file, in order of place. `samples` are decoded payloads by feed."""
+def check(
+    text: str, file: str, canon: Canon, samples: Mapping[str, Sequence[Any]] | None = None
+) -> list[Problem]:
+    """Every problem of a provider file, in order of place. Never raises, whatever the text.
+
+    `samples` are decoded payloads by feed; with them, payload fields that none of them has are told.
+    """
     problems, _ = _checked(text, file, canon, samples or {})
     return problems
 
@@ -67,11 +92,20 @@ def load(text: str, file: str, canon: Canon) -> Provider:
 def _checked(
     text: str, file: str, canon: Canon, samples: Mapping[str, Sequence[Any]]
 ) -> tuple[list[Problem], Provider | None]:
-    try:
-        document = compose(text, file)
-        provider = validated(document)
-    except ProviderFileError as error:
-        return sorted(error.problems, key=lambda p: p.place), None
-    context = Context(provider, document, canon, samples)
-    found = {problem for rule in RULES for problem in rule(context)}
-    return sorted(found, key=lambda p: (p.place, p.code, p.message)), provider
+    document = survey(text, file)
+    if document.data is None and document.problems:
+        return list(document.problems), None
+    read = structure(document)
+    found = {*document.problems, *read.problems}
+    if read.provider is not None:
+        context = Context(read, read.provider, canon, samples)
+        found |= {problem for rule in RULES for problem in rule(context)}
+    return _told_once(found), read.provider
+
+
+def _told_once(found: Iterable[Problem]) -> list[Problem]:
+    """In order of place. Of an expression that wants quotes nothing else is said: YAML cut it short."""
+    unquoted = {p.place for p in found if p.code == "unquoted_expression"}
+    kept = [p for p in found if p.place not in unquoted or p.code == "unquoted_expression"]
+    distinct = {(p.place, p.code, p.message): p for p in kept}
+    return sorted(distinct.values(), key=lambda p: (p.place, p.code, p.message))

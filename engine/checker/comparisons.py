@@ -4,87 +4,69 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from engine.checker.operands import ARITHMETIC, COMPARISONS, Operand, operations
 from engine.checker.sites import Context, Site
-from engine.checker.tokens import Token, tokens
+from engine.checker.syntax import compiles
+from engine.checker.tokens import tokens
 from engine.problems import Problem
 
 _EQUAL = frozenset({"=", "!="})
-_ORDER = frozenset({"<", ">", "<=", ">="})
-_ARITHMETIC = frozenset({"+", "*", "/", "-"})
+_TURNED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 
 
 def comparisons(context: Context) -> Iterator[Problem]:
-    """`number_comparison`: a path against a bare number; `vanishing_comparison`: `!=` on a path."""
+    """`number_comparison`: a path against a bare number; `text_arithmetic`: sums of what is text."""
     for site in context.sites:
-        if not site.reply:
-            yield from _of(site)
+        if compiles(site) and site.role != "reply":
+            yield from _compared(site)
+            yield from _members(site)
+            yield from _summed(site)
 
 
-def _of(site: Site) -> Iterator[Problem]:
-    found = tokens(site.expression.text)
-    for n, token in enumerate(found):
-        if token.kind != "operator" or n == 0 or n + 1 >= len(found):
-            continue
-        left, right = _path_before(found, n), _path_after(found, n)
-        number_left, number_right = _number_before(found, n), _number_after(found, n)
-        place = site.expression.scalar.place((left or right or token).start if left or right else token.start)
-        if token.text in _EQUAL | _ORDER | _ARITHMETIC and (left and number_right or right and number_left):
-            path = _source(site, left, n, found) if left else _source_after(site, right, n, found)
-            number = (number_right or number_left or token).text
-            yield Problem(place, "number_comparison", *_advice(token.text, path, number))
-        elif token.text == "!=" and left and right is None and found[n + 1].kind == "text":
-            path = _source(site, left, n, found)
-            yield Problem(
-                place,
-                "vanishing_comparison",
-                f"`{path} != …` is false where {path} is absent, so such elements vanish",
-                f"write $not({path} = {found[n + 1].text})",
-                "warning",
-            )
+def _compared(site: Site) -> Iterator[Problem]:
+    for operation in operations(site, COMPARISONS):
+        left, right, operator = operation.left, operation.right, operation.operator.text
+        if left.kind == "path" and right.kind == "number":
+            yield _comparison(site, left, operator, right)
+        elif left.kind == "number" and right.kind == "path":
+            yield _comparison(site, right, _TURNED.get(operator, operator), left)
 
 
-def _advice(operator: str, path: str, number: str) -> tuple[str, str]:
-    message = f"{path} is text, as every number of a payload is: `{operator} {number}` never holds as meant"
+def _comparison(site: Site, path: Operand, operator: str, number: Operand) -> Problem:
     if operator in _EQUAL:
-        return message, f'write {path} {operator} "{number}", or $number({path}) {operator} {number}'
-    return message, f"write $number({path}) {operator} {number}"
+        hint = f'write {path.text} {operator} "{number.text}"'
+    else:
+        hint = f"write $number({path.text}) {operator} {number.text}"
+    message = (
+        f"{path.text} is text, as every number of a payload is, and is compared with the number {number.text}"
+    )
+    return Problem(site.place(path.start), "number_comparison", message, hint)
 
 
-def _path_before(found: list[Token], n: int) -> Token | None:
-    """The first token of the path that ends before an operator; None when no plain path does."""
-    at = n - 1
-    if found[at].kind != "name":
-        return None
-    while at >= 2 and found[at - 1].text == "." and found[at - 2].kind in ("name", "variable"):
-        at -= 2
-    return None if at and found[at - 1].text in (".", "]", ")") else found[at]
+def _members(site: Site) -> Iterator[Problem]:
+    """`status in [1, 2]`."""
+    for operation in operations(site, frozenset({"in"})):
+        inside = tokens(operation.right.text)
+        listed = (
+            inside[:1] and inside[0].text == "[" and all(t.kind in ("number", "operator") for t in inside)
+        )
+        numbers = [t.text for t in inside if t.kind == "number"]
+        if operation.left.kind == "path" and listed and numbers:
+            quoted = ", ".join(f'"{number}"' for number in numbers)
+            path = operation.left.text
+            message = f"{path} is text, as every number of a payload is, and is looked for among numbers"
+            hint = f"write {path} in [{quoted}]"
+            yield Problem(site.place(operation.left.start), "number_comparison", message, hint)
 
 
-def _path_after(found: list[Token], n: int) -> Token | None:
-    """The first token of the path that begins behind an operator; None when a call or nothing does."""
-    at = n + 1
-    if found[at].kind == "variable" and at + 2 < len(found) and found[at + 1].text == ".":
-        return found[at] if found[at + 2].kind == "name" else None
-    return found[at] if found[at].kind == "name" else None
-
-
-def _number_after(found: list[Token], n: int) -> Token | None:
-    return found[n + 1] if found[n + 1].kind == "number" else None
-
-
-def _number_before(found: list[Token], n: int) -> Token | None:
-    if found[n - 1].kind != "number" or (n >= 2 and found[n - 2].text in ("..", ".")):
-        return None
-    return found[n - 1]
-
-
-def _source(site: Site, first: Token, n: int, found: list[Token]) -> str:
-    return site.expression.text[first.start : found[n - 1].end]
-
-
-def _source_after(site: Site, first: Token | None, n: int, found: list[Token]) -> str:
-    assert first is not None
-    at = n + 1
-    while at + 2 < len(found) and found[at + 1].text == "." and found[at + 2].kind == "name":
-        at += 2
-    return site.expression.text[first.start : found[at].end]
+def _summed(site: Site) -> Iterator[Problem]:
+    told: set[int] = set()
+    for operation in operations(site, ARITHMETIC):
+        for operand in (operation.left, operation.right):
+            if operand.kind == "path" and operand.start not in told:
+                told.add(operand.start)
+                message = (
+                    f"{operand.text} is text, as every number of a payload is, and cannot be reckoned with"
+                )
+                hint = f"write $number({operand.text}); a name with - in it stands in backticks"
+                yield Problem(site.place(operand.start), "text_arithmetic", message, hint)

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 from engine.checker.field_specs import mapped_fields
 from engine.checker.sites import Context
-from engine.places import Scalar
 from engine.problems import Problem
 
 
@@ -16,15 +15,26 @@ def lookups(context: Context) -> Iterator[Problem]:
     known = context.provider.lookups
     used: set[str] = set()
     for path, spec in mapped_fields(context):
-        name = spec.lookup
-        if not isinstance(name, str):
+        if not isinstance(spec.lookup, str):
             continue
-        used.add(str(name))
-        if name not in known:
-            place = name.start if isinstance(name, Scalar) else context.document.place_of((*path, "lookup"))
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f"did you mean {near[0]}?" if near else "add it under lookups"
-            yield Problem(place, "unknown_lookup", f"there is no lookup {str(name)!r}", hint)
+        near = difflib.get_close_matches(spec.lookup, known, 1)
+        used |= {spec.lookup, *near}
+        if (
+            spec.lookup not in known
+            and not context.touched(("lookups", spec.lookup))
+            and not context.touched(("lookups",))
+        ):
+            hint = f"did you mean {near[0]}?" if near else f"add {spec.lookup}: under lookups"
+            place = context.place((*path, "lookup"))
+            yield Problem(place, "unknown_lookup", f"there is no lookup {str(spec.lookup)!r}", hint)
+    if context.holes:
+        return
     for name in known.keys() - used:
-        place = context.document.place_of(("lookups", name), key=True)
-        yield Problem(place, "unused_lookup", f"nothing uses the lookup {name!r}", "remove it, or name it in a field", "warning")
+        place = context.place(("lookups", name), key=True)
+        yield Problem(
+            place,
+            "unused_lookup",
+            f"nothing uses the lookup {str(name)!r}",
+            "remove it, or name it in a field",
+            "warning",
+        )

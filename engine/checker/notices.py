@@ -1,4 +1,4 @@
-"""What a reader of the file should know, though nothing is wrong with it."""
+"""What a reader of the file should know."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from engine.problems import Problem
 
 
 def notices(context: Context) -> Iterator[Problem]:
-    """`assumed`: nothing public confirms the file; `unknown_event_ignored` is left to `otherwise`."""
+    """`assumed`: nothing public confirms the file."""
     if context.provider.evidence == "assumed":
-        place = context.document.place_of(("evidence",))
-        yield Problem(
-            place, "assumed", "nothing public confirms this file", "confirm it with the provider before it goes live", "notice"
+        message, hint = (
+            "nothing public confirms this file",
+            "confirm it with the provider before it goes live",
         )
+        yield Problem(context.place(("evidence",)), "assumed", message, hint, "notice")

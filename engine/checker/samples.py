@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from engine.checker.sites import Context
+from engine.checker.tokens import tokens
 from engine.compiler import compile_rules
 from engine.jsonata import JsonataError, reads
 from engine.problems import Problem
@@ -20,7 +21,7 @@ def samples(context: Context) -> Iterator[Problem]:
             continue
         try:
             read = reads(compile_rules(feed.let, feed.commands).text).input
-        except JsonataError:
+        except (JsonataError, RecursionError):
             continue
         for path in _leaves(read):
             near = _missing(path, payloads)
@@ -37,7 +38,7 @@ def _leaves(read: Any, at: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
 
 
 def _missing(path: tuple[str, ...], payloads: Iterable[Any]) -> list[str] | None:
-    """The keys that stand where the path breaks off in every sample; None where one has it or its parent lacks."""
+    """The keys beside the missing one, in all samples; None where a sample has it or has no such parent."""
     siblings: set[str] = set()
     for payload in payloads:
         level = [payload]
@@ -61,8 +62,8 @@ def _problem(context: Context, feed: str, path: tuple[str, ...], siblings: list[
     hint = f"did you mean {near[0]}?" if near else "add a sample that has it, or correct it"
     place = context.document.place_of(("feeds", feed), key=True)
     for site in context.sites:
-        offset = site.expression.text.find(path[-1])
-        if site.feed == feed and offset >= 0:
-            place = site.expression.scalar.place(offset)
+        at = next((t.start for t in tokens(site.expression.text) if t.text.strip("`") == path[-1]), None)
+        if site.feed == feed and at is not None:
+            place = site.place(at)
             break
     return Problem(place, "field_in_no_sample", f"no sample has {'.'.join(path)}", hint, "warning")

@@ -1,151 +1,202 @@
-"""Every expression of a provider file, with what is in scope there."""
+"""Every expression and every rule of a provider file, with what is in scope there."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from engine.canon import Canon
 from engine.compiler import version_expression
-from engine.model import Event, Expression, Feed, FieldSpec, ListField, Mapped, Provider, Rendered, Replies, Rule
-from engine.yaml12 import Document
+from engine.model import (
+    Event,
+    Expression,
+    Feed,
+    FieldSpec,
+    Idempotency,
+    ListField,
+    Mapped,
+    Provider,
+    Rendered,
+    Replies,
+    Rule,
+)
+from engine.places import Place
+from engine.salvage import Structure
+from engine.yaml12 import Document, Path
 
+BEFORE_CONNECTION = frozenset({"request"})
 GLOBALS = frozenset({"request", "settings"})
 REPLY_GLOBALS = GLOBALS | {"results", "problem", "receipt", "view", "urls"}
+
+Role = Literal[
+    "connection", "let", "event", "scope", "key", "each", "when", "check", "field", "version", "reply"
+]
+Lets = Mapping[str, Expression]
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """An expression where it stands. `names` are the variables in scope, without the dollar sign.
+    """An expression where it stands. `lets` are those in scope, `always` the names that need none.
 
-    `feed` is "" outside of feeds; `literal_numbers` is true in replies, where numbers are not a payload's.
+    `later` are names that a `let` gives only further down or out of reach of a reply.
     """
 
     expression: Expression
-    names: frozenset[str]
+    role: Role
     feed: str
-    reply: bool = False
+    lets: Lets = field(default_factory=dict)
+    always: frozenset[str] = GLOBALS
+    later: frozenset[str] = frozenset()
+
+    @property
+    def names(self) -> frozenset[str]:
+        return self.always | self.lets.keys()
+
+    def place(self, offset: int) -> Place:
+        return self.expression.scalar.place(offset)
 
 
 @dataclass(frozen=True, slots=True)
 class RuleSite:
-    """A rule where it stands. `has_store` says that the feed's or event's scope names a store."""
+    """A rule where it stands, with its feed's or event's idempotency; `has_store`: the scope names one."""
 
     path: tuple[str, ...]
     rule: Rule
     feed: str
     has_store: bool
-    outer: tuple[Rule, ...]
+    idempotency: Idempotency | Literal["none"]
+    idempotency_path: tuple[str, ...]
 
 
 class Context:
-    """A parsed provider file with everything that the rules look at."""
+    """A provider file with everything that the rules look at. `holes` were mended and must not be judged."""
 
     def __init__(
-        self, provider: Provider, document: Document, canon: Canon, samples: Mapping[str, Sequence[Any]]
+        self, structure: Structure, provider: Provider, canon: Canon, samples: Mapping[str, Sequence[Any]]
     ) -> None:
-        self.provider, self.document, self.canon, self.samples = provider, document, canon, samples
-        self.sites = tuple(_sites(provider))
+        self.provider, self.canon, self.samples = provider, canon, samples
+        self.document: Document = structure.document
+        self.holes = structure.holes
+        self.sites = tuple(site for site in _sites(provider) if site.expression.scalar.start.file)
         self.rules = tuple(_rule_sites(provider))
 
-    def line(self, number: int) -> str:
-        """A line of the file, counted from 1."""
-        return self.document.lines[number - 1]
+    def touched(self, path: Path) -> bool:
+        """Whether the value at a path, or one round it, is not what the file says."""
+        return any(path[: len(hole)] == hole for hole in self.holes)
+
+    def place(self, path: Path, key: bool = False) -> Place:
+        return self.document.place_of(path, key)
 
 
 def _sites(provider: Provider) -> Iterator[Site]:
     if provider.connection:
-        yield Site(provider.connection, GLOBALS, "")
-    yield from _reply_sites(provider.replies, GLOBALS, "")
+        yield Site(provider.connection, "connection", "", always=BEFORE_CONNECTION)
+    yield from _reply_sites(provider.replies, "", {})
     for name, feed in provider.feeds.items():
         yield from _feed_sites(name, feed)
 
 
 def _feed_sites(name: str, feed: Feed) -> Iterator[Site]:
     if feed.connection:
-        yield Site(feed.connection, frozenset({"request"}), name)
-    names = yield from _let_sites(feed.let, GLOBALS, name)
+        yield Site(feed.connection, "connection", name, always=BEFORE_CONNECTION, later=frozenset(feed.let))
+    lets = yield from _let_sites(feed.let, {}, name)
     if feed.event:
-        yield Site(feed.event, names, name)
-    yield from _branch_sites(feed, names, name)
+        yield Site(feed.event, "event", name, lets)
+    yield from _branch_sites(feed, lets, name)
     for event in (feed.events or {}).values():
-        inner = yield from _let_sites(event.let, names, name)
+        inner = yield from _let_sites(event.let, lets, name)
         yield from _branch_sites(event, inner, name)
 
 
-def _branch_sites(branch: Feed | Event, names: frozenset[str], feed: str) -> Iterator[Site]:
+def _branch_sites(branch: Feed | Event, lets: Lets, feed: str) -> Iterator[Site]:
     scope = branch.scope
     for expression in (scope.merchant, scope.store) if scope else ():
         if expression:
-            yield Site(expression, names, feed)
-    recipe = branch.idempotency
-    if recipe is not None and recipe != "none":
-        parts = recipe.event_id or (recipe.payload_hash.of if recipe.payload_hash else None) or ()  # type: ignore[union-attr]
-        yield from (Site(part, names, feed) for part in parts)
+            yield Site(expression, "scope", feed, lets)
+    if isinstance(branch.idempotency, Idempotency):
+        for part in key_parts(branch.idempotency):
+            yield Site(part, "key", feed, lets)
     for rule in branch.commands.values():
-        yield from _rule_expression_sites(rule, names, feed)
-    yield from _reply_sites(branch.replies, GLOBALS, feed)
+        yield from _rule_expression_sites(rule, lets, feed)
+    yield from _reply_sites(branch.replies, feed, lets)
 
 
-def _let_sites(lets: Mapping[str, Expression], names: frozenset[str], feed: str) -> Any:
-    for name, expression in lets.items():
-        yield Site(expression, names, feed)
-        names = names | {name}
-    return names
+def key_parts(recipe: Idempotency) -> tuple[Expression, ...]:
+    """The expressions of an idempotency recipe."""
+    hashed = recipe.payload_hash.of if recipe.payload_hash else None
+    return recipe.event_id or hashed or ()
 
 
-def _rule_expression_sites(rule: Rule, names: frozenset[str], feed: str) -> Iterator[Site]:
+def _let_sites(given: Lets, lets: Lets, feed: str) -> Generator[Site, None, Lets]:
+    names = list(given)
+    for n, (name, expression) in enumerate(given.items()):
+        yield Site(expression, "let", feed, lets, later=frozenset(names[n:]))
+        lets = {**lets, name: expression}
+    return lets
+
+
+def _rule_expression_sites(rule: Rule, lets: Lets, feed: str) -> Iterator[Site]:
     if rule.each:
-        yield Site(rule.each, names, feed)
-    names = yield from _let_sites(rule.let, names, feed)
+        yield Site(rule.each, "each", feed, lets, later=frozenset(rule.let))
+    lets = yield from _let_sites(rule.let, lets, feed)
     if rule.when:
-        yield Site(rule.when, names, feed)
+        yield Site(rule.when, "when", feed, lets)
     for check in rule.check.values():
-        yield Site(check.that, names, feed)
-    for field in rule.fields.values():
-        yield from _field_sites(field, names, feed)
+        yield Site(check.that, "check", feed, lets)
+    for spec in rule.fields.values():
+        yield from _field_sites(spec, lets, feed)
     if version := version_expression(rule):
-        yield Site(version, names, feed)
+        yield Site(version, "version", feed, lets)
     for nested in rule.commands.values():
-        yield from _rule_expression_sites(nested, names, feed)
+        yield from _rule_expression_sites(nested, lets, feed)
 
 
-def _field_sites(field: FieldSpec, names: frozenset[str], feed: str) -> Iterator[Site]:
-    if isinstance(field, Expression):
-        yield Site(field, names, feed)
-    elif isinstance(field, Mapped):
-        yield from (Site(e, names, feed) for e in (field.from_, field.currency, field.unit) if e)
-    elif isinstance(field, ListField):
-        yield Site(field.each, names, feed)
-        names = yield from _let_sites(field.let, names, feed)
-        if field.when:
-            yield Site(field.when, names, feed)
-        for inner in field.fields.values():
-            yield from _field_sites(inner, names, feed)
+def _field_sites(spec: FieldSpec, lets: Lets, feed: str) -> Iterator[Site]:
+    if isinstance(spec, Expression):
+        yield Site(spec, "field", feed, lets)
+    elif isinstance(spec, Mapped):
+        yield from (Site(e, "field", feed, lets) for e in (spec.from_, spec.currency, spec.unit) if e)
+    elif isinstance(spec, ListField):
+        yield Site(spec.each, "each", feed, lets, later=frozenset(spec.let))
+        lets = yield from _let_sites(spec.let, lets, feed)
+        if spec.when:
+            yield Site(spec.when, "when", feed, lets)
+        for inner in spec.fields.values():
+            yield from _field_sites(inner, lets, feed)
 
 
-def _reply_sites(replies: Replies, names: frozenset[str], feed: str) -> Iterator[Site]:
+def _reply_sites(replies: Replies, feed: str, lets: Lets) -> Iterator[Site]:
     for verdict in Replies.model_fields:
         spec = getattr(replies, verdict)
         for body in (spec.json_, spec.text) if spec else ():
             if isinstance(body, Rendered):
-                yield Site(body.expr, names | REPLY_GLOBALS, feed, reply=True)
+                yield Site(body.expr, "reply", feed, always=REPLY_GLOBALS, later=frozenset(lets))
 
 
 def _rule_sites(provider: Provider) -> Iterator[RuleSite]:
     for name, feed in provider.feeds.items():
         base = ("feeds", name)
-        yield from _nested_rules((*base, "commands"), feed.commands, name, bool(feed.scope.store), ())
+        store, at = feed.scope.store is not None, (*base, "idempotency")
+        yield from _nested_rules((*base, "commands"), feed.commands, name, store, feed.idempotency, at)
         for key, event in (feed.events or {}).items():
-            scope = event.scope or feed.scope
-            path = (*base, "events", key, "commands")
-            yield from _nested_rules(path, event.commands, name, bool(scope.store), ())
+            inner = (*base, "events", key)
+            chosen, chosen_at = (
+                event.idempotency or feed.idempotency,
+                (*inner, "idempotency") if event.idempotency else at,
+            )
+            store = (event.scope or feed.scope).store is not None
+            yield from _nested_rules((*inner, "commands"), event.commands, name, store, chosen, chosen_at)
 
 
 def _nested_rules(
-    path: tuple[str, ...], rules: Mapping[str, Rule], feed: str, has_store: bool, outer: tuple[Rule, ...]
+    path: tuple[str, ...],
+    rules: Mapping[str, Rule],
+    feed: str,
+    has_store: bool,
+    idempotency: Idempotency | Literal["none"],
+    at: tuple[str, ...],
 ) -> Iterator[RuleSite]:
     for name, rule in rules.items():
-        yield RuleSite((*path, name), rule, feed, has_store, outer)
-        yield from _nested_rules((*path, name, "commands"), rule.commands, feed, has_store, (*outer, rule))
+        yield RuleSite((*path, name), rule, feed, has_store, idempotency, at)
+        yield from _nested_rules((*path, name, "commands"), rule.commands, feed, has_store, idempotency, at)

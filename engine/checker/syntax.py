@@ -4,36 +4,83 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from engine.checker.sites import Context
+from engine.checker.sites import Context, Site
 from engine.jsonata import JsonataError, compile_text
 from engine.problems import Problem
-from engine.quoting import unbalanced
+from engine.yaml12 import unbalanced
+
+LONGEST = 20_000
+"""Characters of one expression."""
 
 _HINTS = {
-    "S0217": "reach what is round an element through let: name it there, and write $name here",
-    "S0101": "close the text with the quotes that it began with",
+    "S0101": "close the text with the quote that it began with",
+    "S0102": "write the number with fewer digits, or as text in quotes",
+    "S0103": "JSONata knows the escapes of JSON; write a backslash as \\\\",
+    "S0104": "write four hexadecimal digits after \\u",
+    "S0105": "close the name with the backtick that it began with",
+    "S0106": "close the comment with */",
+    "S0201": "look at what stands before this: an operator, a comma or a bracket may be missing",
+    "S0202": "look at the brackets before this",
     "S0203": "close what was opened; an expression with ` #` or `: ` in it must be quoted in YAML",
+    "S0204": "this is no operator of JSONata: and, or, in, &, =, !=, ?, : are",
+    "S0206": "this is no operator of JSONata: and, or, in, &, =, !=, ?, : are",
+    "S0207": "something is missing at the end",
+    "S0209": "write the predicate after the step, before the grouping",
+    "S0210": "group once a step",
+    "S0211": "put a value before the operator",
+    "S0212": "write $name := value",
+    "S0213": "a text is no step of a path; a name with odd characters stands in backticks",
+    "S0214": "write @$name or #$name",
+    "S0215": "bind with @ before a predicate",
+    "S0216": "bind with @ before a sort",
+    "S0217": "reach what is round an element through let: name it there, and write $name here",
+    "S0301": "write a pattern between the slashes",
+    "S0302": "close the regular expression with /",
 }
 
 
+def compiles(site: Site) -> bool:
+    """Whether other rules can look at an expression."""
+    try:
+        return len(site.expression.text) <= LONGEST and compile_text(site.expression.text) is not None
+    except JsonataError:
+        return False
+
+
 def syntax(context: Context) -> Iterator[Problem]:
-    """`expression_syntax`: the engine's own message at its place; `quote_expression`: YAML cut a comment off."""
+    """`expression_syntax`: the engine's message; `unquoted_expression`: YAML cut a comment off."""
     for site in context.sites:
+        if len(site.expression.text) > LONGEST:
+            message = f"an expression has at most {LONGEST} characters"
+            yield Problem(site.expression.scalar.start, "expression_too_long", message, "split it with let")
+            continue
         try:
             compile_text(site.expression.text)
         except JsonataError as error:
-            scalar = site.expression.scalar
-            if _cut_by_a_comment(context, scalar.start.line, scalar.raw) and unbalanced(scalar):
-                yield Problem(
-                    scalar.start,
-                    "quote_expression",
-                    "` #` begins a comment in YAML and cut this expression off",
-                    "quote this expression",
-                )
-                continue
-            place = scalar.place(min(error.start or 0, max(len(scalar) - 1, 0)))
-            yield Problem(place, "expression_syntax", f"JSONata: {error.message}", _HINTS.get(error.code, ""))
+            yield _problem(context, site, error)
 
 
-def _cut_by_a_comment(context: Context, line: int, raw: str) -> bool:
-    return not raw.startswith(("'", '"', "|", ">")) and context.line(line).find(f"{raw} #") >= 0
+def _problem(context: Context, site: Site, error: JsonataError) -> Problem:
+    scalar = site.expression.scalar
+    if _cut_by_a_comment(context, site) and unbalanced(site.expression.text):
+        message = "` #` begins a comment in YAML and cut this expression off"
+        return Problem(scalar.start, "unquoted_expression", message, "quote this expression: '…'")
+    place = scalar.place(min(error.start or 0, len(scalar)))
+    message = error.message[:1].lower() + error.message[1:] if scalar.strip() else "the expression is empty"
+    return Problem(
+        place, "expression_syntax", f"JSONata: {message}", _HINTS.get(error.code, "correct the expression")
+    )
+
+
+def _cut_by_a_comment(context: Context, site: Site) -> bool:
+    """Whether a comment follows an unquoted expression on the line where it ends."""
+    raw = site.expression.scalar.raw
+    if raw.startswith(("'", '"', "|", ">")):
+        return False
+    lines = context.document.text.splitlines()
+    start = site.expression.scalar.start
+    number = start.line + raw.count("\n")
+    if not 0 < number <= len(lines):
+        return False
+    begin = start.column - 1 + len(raw) if "\n" not in raw else len(raw) - raw.rfind("\n") - 1
+    return lines[number - 1][begin:].lstrip(" \t").startswith("#")

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from engine.failures import Failure
-from tests.golden.cases import Case, Told, cases, interpreter_of, run
+from flows.golden import Case
+from flows.trial import Trial
+from tests.golden.cases import cases, interpreter_of, run
 
 KNOWN_DIFFERENCES: dict[str, str] = {}
 """Cases whose canonical commands differ between the engines, with the reason why that is borne."""
@@ -25,16 +27,18 @@ def _comparable(failure: Failure) -> Failure:
     return replace(failure, message="", place=failure.place.rpartition(":")[0])
 
 
-def _canonical(told: Told) -> dict[str, Any]:
-    worded = any(failure.code == WORDED_BY_THE_ENGINE for failure in told.outcome.failures)
+def _canonical(trial: Trial) -> dict[str, Any]:
+    worded = any(failure.code == WORDED_BY_THE_ENGINE for failure in trial.outcome.failures)
     return {
-        "verdict": told.verdict,
-        "key": told.reading.key if told.reading else None,
-        "scope": told.reading.scope if told.reading else None,
-        "commands": told.outcome.commands,
-        "mappings": set(told.outcome.mappings),
-        "failures": [_comparable(failure) for failure in told.outcome.failures],
-        "reply": told.reply.status if worded else (told.reply.status, json.loads(told.reply.body or b"null")),
+        "verdict": trial.verdict,
+        "key": trial.reading.key if trial.reading else None,
+        "scope": trial.reading.scope if trial.reading else None,
+        "commands": trial.outcome.commands,
+        "mappings": set(trial.outcome.mappings),
+        "failures": [_comparable(failure) for failure in trial.outcome.failures],
+        "reply": trial.reply.status
+        if worded
+        else (trial.reply.status, json.loads(trial.reply.body or b"null")),
     }
 
 
@@ -44,7 +48,7 @@ CASES = [case for case in cases() if case.name not in KNOWN_DIFFERENCES]
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_both_engines_give_the_same_canonical_commands(case: Case) -> None:
     jlens, reference = (
-        [_canonical(told) for told in run(case, engine)] for engine in ("jlens", "jsonata-python")
+        [_canonical(trial) for trial in run(case, engine)] for engine in ("jlens", "jsonata-python")
     )
     assert jlens == reference
 

@@ -13,13 +13,15 @@ from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
 
 from engine.messages import Command
-from tests.golden.cases import Case, Told, cases, interpreter_of, run
+from flows.golden import Case
+from flows.trial import Trial
+from tests.golden.cases import cases, interpreter_of, run
 
 CASES = cases()
 
 
 class CaseSnapshot(JSONSnapshotExtension):
-    """One readable file a case; keys in the order in which they are told."""
+    """One readable file a case; keys in the order in which they are trial."""
 
     def serialize(self, data: Any, **_: Any) -> str:
         return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
@@ -38,20 +40,25 @@ def _command(command: Command) -> dict[str, Any]:
     }
 
 
-def _sending(told: Told) -> dict[str, Any]:
-    key = told.reading.key if told.reading else None
+def _sending(trial: Trial) -> dict[str, Any]:
+    key = trial.reading.key if trial.reading else None
     return {
-        "verdict": told.verdict,
+        "verdict": trial.verdict,
         "idempotency_key": key.text if key else None,
-        "commands": [_command(command) for command in told.outcome.commands],
-        "new_mappings": sorted([*mapping.ref, mapping.canonical_id] for mapping in told.outcome.mappings),
-        "failures": [_placed(failure.to_json()) for failure in told.outcome.failures],
+        "commands": [_command(command) for command in trial.outcome.commands],
+        "new_mappings": sorted([*mapping.ref, mapping.canonical_id] for mapping in trial.outcome.mappings),
+        "failures": [_placed(failure.to_json()) for failure in trial.outcome.failures],
         "reply": {
-            "status": told.reply.status,
-            "headers": dict(told.reply.headers),
-            "body": json.loads(told.reply.body) if told.reply.body else None,
+            "status": trial.reply.status,
+            "headers": dict(trial.reply.headers),
+            "body": _without_failures(json.loads(trial.reply.body)),
         },
     }
+
+
+def _without_failures(body: dict[str, Any]) -> dict[str, Any]:
+    """A receipt's failures are those told above."""
+    return {name: value for name, value in body.items() if name != "failures"}
 
 
 def _placed(failure: dict[str, Any]) -> dict[str, Any]:
@@ -61,7 +68,7 @@ def _placed(failure: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_case(case: Case, snapshot: SnapshotAssertion) -> None:
-    told = [_sending(sending) for sending in run(case)]
+    told = [_sending(trial) for trial in run(case)]
     assert told == snapshot(extension_class=CaseSnapshot)
 
 

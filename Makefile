@@ -1,0 +1,42 @@
+# Every target sets up .venv by itself; only Python 3.11 or newer with pip is needed.
+PYTHON ?= python3
+PORT ?= 8000
+ONCE ?=
+PYTEST_ARGS ?= -n 2
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: help setup run test check bench lock clean
+
+help: ## shows the targets
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /make \1\t/'
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(STAMP)
+
+setup: $(STAMP) ## makes .venv and installs the project with its development tools
+
+run: $(STAMP) ## serves with demo data on port 8000 (PORT=…, ONCE=1 ends after the table)
+	$(BIN)/python -m cli.main serve --demo --port $(PORT) $(if $(ONCE),--once)
+
+test: $(STAMP) ## runs the tests
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(STAMP) ## lint, types, import directions
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m schemas.generate --check
+
+bench: $(STAMP) ## runs the benchmarks and prints ratios
+	$(BIN)/python -m bench
+
+lock: ## pins every dependency with hashes and without addresses
+	$(BIN)/python -m piptools compile --quiet --generate-hashes --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --strip-extras --allow-unsafe --extra dev --output-file requirements.lock pyproject.toml
+
+clean: ## removes .venv, build files and the demo's data
+	rm -rf .venv build data *.egg-info

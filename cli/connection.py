@@ -1,0 +1,237 @@
+"""tiffin connection …"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import secrets as random
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cli.errors import InputProblem
+from cli.options import data_option, filter_options, json_option, pairs
+from cli.output import print_json, print_table
+
+
+@click.group()
+def connection() -> None:
+    """Connections: tenants' agreements with providers.
+
+    \b
+    Example:
+      tiffin connection list
+    """
+
+
+@connection.command()
+@click.argument("provider")
+@click.option("--tenant", required=True, help="Whose connection it is.")
+@click.option("--secret", "secrets", multiple=True, help="NAME=VALUE, NAME=@file or NAME=env:VARIABLE; may be repeated.")
+@click.option("--id", "id_", help="Its id, which stands in URLs. [default: made up]")
+@click.option("--key", "keys", multiple=True, help="What the file's `connection:` says for it; may be repeated.")
+@click.option("--merchant", default="", help="Canonical id of the merchant it speaks for. [default: the tenant]")
+@click.option("--store", "stores", multiple=True, help="Canonical id of a store it may speak for; none: all mapped ones.")
+@click.option("--allow", multiple=True, help="CIDR block of addresses that may call; none: any.")
+@click.option("--time-zone", help="IANA zone of times without one.")
+@click.option("--currency", help="ISO 4217 code of money without one.")
+@json_option
+@data_option
+def add(
+    provider: str, tenant: str, secrets: tuple[str, ...], id_: str | None, keys: tuple[str, ...], merchant: str,
+    stores: tuple[str, ...], allow: tuple[str, ...], time_zone: str | None, currency: str | None, as_json: bool,
+    data: Path | None,
+) -> None:  # fmt: skip
+    """Adds a connection and prints its webhook URLs. Secrets are stored encrypted and never shown again.
+
+    \b
+    Example:
+      tiffin connection add acme --tenant demo --secret token=env:ACME_TOKEN --key R-17
+    """
+    from cli.store import now, opened, operator
+    from engine.messages import Connection
+    from flows.golden import webhook_path
+    from stores import audit, connections
+
+    with opened(data) as store:
+        interpreter = loaded(store.settings, provider)
+        made = Connection(
+            id=id_ or f"con-{random.token_hex(4)}",
+            tenant=tenant,
+            provider=provider,
+            secrets={name: (value,) for name, value in checked_secrets(interpreter, secrets).items()},
+            keys=keys,
+            merchant=merchant,
+            stores=stores,
+            allow=tuple(_network(block) for block in allow),
+            time_zone=_zone(time_zone),
+            currency=_currency(currency),
+        )
+        if not made.id.replace("-", "").replace("_", "").isalnum():
+            raise click.UsageError("--id may hold letters, digits, - and _")
+        with store.writing() as transaction:
+            connections.add(transaction, made, store.box, now())
+            audit.append(transaction, now(), operator(), "connection.add", made.id, data={"provider": provider})
+        urls = [store.settings.public_url + webhook_path(interpreter, feed, made.id) for feed in interpreter.feeds]
+    if as_json:
+        print_json({"id": made.id, "tenant": tenant, "provider": provider, "urls": urls})
+        return
+    click.echo(made.id)
+    for url in urls:
+        click.echo(f"  {url}")
+
+
+def loaded(settings: Any, provider: str) -> Any:
+    """The interpreter of a provider's file. Raises InputProblem."""
+    import schemas
+    from flows.providers import load_provider
+
+    path = settings.providers / f"{provider}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in settings.providers.glob("*.yaml"))) or "none"
+        raise InputProblem(f"There is no provider {provider}. Known in {settings.providers}: {known}")
+    return load_provider(path, schemas.canon(), settings.jsonata).interpreter
+
+
+def checked_secrets(interpreter: Any, given: tuple[str, ...], *, complete: bool = True) -> dict[str, bytes]:
+    """Secrets by name, read from where they stand and strong enough. Raises InputProblem."""
+    from engine.signatures import UnusableSecret, schemes_of, secret_names, usable_secret
+
+    auth = interpreter.provider.auth
+    wanted = secret_names(auth)
+    found = {name: _secret(value) for name, value in pairs(given, "=", "NAME=VALUE")}
+    for name, value in found.items():
+        if name not in wanted:
+            raise InputProblem(f"The provider has no secret {name}. It has: {', '.join(sorted(wanted)) or 'none'}")
+        for scheme in schemes_of(auth, name):
+            try:
+                usable_secret(value, scheme)
+            except UnusableSecret as error:
+                raise InputProblem(f"The secret {name} is refused: {error}") from None
+    if complete and wanted and not found:
+        raise InputProblem(f"The provider needs --secret {' or '.join(f'{name}=…' for name in sorted(wanted))}")
+    return {name: value.encode() for name, value in found.items()}
+
+
+def _secret(value: str) -> str:
+    if value.startswith("@"):
+        try:
+            return Path(value[1:]).read_text().rstrip("\r\n")
+        except OSError as error:
+            raise InputProblem(f"The secret's file cannot be read: {error.strerror}") from None
+    if value.startswith("env:"):
+        if value[4:] not in os.environ:
+            raise InputProblem(f"The environment has no {value[4:]}")
+        return os.environ[value[4:]]
+    return value
+
+
+def _network(block: str) -> str:
+    try:
+        return str(ipaddress.ip_network(block))
+    except ValueError as error:
+        raise click.UsageError(f"--allow {block}: {error}") from None
+
+
+def _zone(name: str | None) -> str | None:
+    from zoneinfo import available_timezones
+
+    if name is not None and name not in available_timezones():
+        raise click.UsageError(f"--time-zone {name} is not an IANA time zone, such as Asia/Kolkata")
+    return name
+
+
+def _currency(code: str | None) -> str | None:
+    from engine.currencies import MINOR_UNITS
+
+    if code is not None and code not in MINOR_UNITS:
+        raise click.UsageError(f"--currency {code} is not an ISO 4217 code, such as INR")
+    return code
+
+
+@connection.command("list")
+@filter_options("provider", "tenant")
+@json_option
+@data_option
+def list_(provider: str | None, tenant: str | None, as_json: bool, data: Path | None) -> None:
+    """Lists connections; the values of secrets are never shown.
+
+    \b
+    Example:
+      tiffin connection list --provider acme
+    """
+    from dataclasses import asdict
+
+    from cli.store import opened
+    from stores import connections
+
+    with opened(data) as store, store.reading() as transaction:
+        rows = connections.rows(transaction, provider, tenant)
+    if as_json:
+        print_json([asdict(row) for row in rows])
+        return
+    print_table(
+        ("id", "provider", "tenant", "keys", "merchant", "stores", "secrets", "since", "disabled"),
+        [
+            (r.id, r.provider, r.tenant, r.keys, r.merchant, r.stores, sorted({s[0] for s in r.secrets}), r.created_at,
+             r.disabled_at)
+            for r in rows
+        ],
+        "No connections. Add one: tiffin connection add PROVIDER --tenant T --secret NAME=VALUE",
+    )  # fmt: skip
+
+
+@connection.command()
+@click.argument("id_", metavar="ID")
+@click.option("--secret", "secrets", multiple=True, required=True, help="NAME=VALUE, NAME=@file or NAME=env:VARIABLE.")
+@click.option("--overlap", default="24h", show_default=True, help="How long the old one stays valid: 0s, 30m, 24h, 7d.")
+@data_option
+def rotate(id_: str, secrets: tuple[str, ...], overlap: str, data: Path | None) -> None:
+    """Gives a connection a new secret; the old one stays valid for a while.
+
+    \b
+    Example:
+      tiffin connection rotate con-1a2b3c4d --secret token=@new-token --overlap 2h
+    """
+    from cli.store import now, opened, operator
+    from engine.model import seconds_of
+    from stores import audit, connections
+
+    try:
+        seconds = seconds_of(overlap)
+    except Exception:
+        raise click.UsageError(f"--overlap {overlap}: write 0s, 30m, 24h or 7d") from None
+    assert isinstance(seconds, int)
+    with opened(data) as store:
+        with store.reading() as transaction:
+            row = next((r for r in connections.rows(transaction) if r.id == id_), None)
+        if row is None:
+            raise connections.ConnectionUnknown(id_)
+        found = checked_secrets(loaded(store.settings, row.provider), secrets)
+        until = now() + timedelta(seconds=seconds)
+        with store.writing() as transaction:
+            for name, value in found.items():
+                connections.rotate(transaction, id_, name, value, store.box, now(), until)
+            audit.append(transaction, now(), operator(), "connection.rotate", id_, data={"secrets": sorted(found)})
+    click.echo(f"{id_}: {', '.join(sorted(found))} replaced; older values hold until {until:%Y-%m-%d %H:%M:%S} UTC")
+
+
+@connection.command()
+@click.argument("id_", metavar="ID")
+@data_option
+def disable(id_: str, data: Path | None) -> None:
+    """Disables a connection: its requests are answered as unauthorized.
+
+    \b
+    Example:
+      tiffin connection disable con-1a2b3c4d
+    """
+    from cli.store import now, opened, operator
+    from stores import audit, connections
+
+    with opened(data) as store, store.writing() as transaction:
+        connections.disable(transaction, id_, now())
+        audit.append(transaction, now(), operator(), "connection.disable", id_)
+    click.echo(f"{id_} is disabled")

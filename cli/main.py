@@ -1,0 +1,77 @@
+"""The command `tiffin`. Command groups are imported when they are used, so that each starts at once."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+_COMMANDS = {
+    "serve": ("cli.serve", "serve", "Serve webhooks, relay commands to the bus."),
+    "worker": ("cli.serve", "worker", "Relay and recover alone, without serving."),
+    "provider": ("cli.provider", "provider", "Check, try and test provider files."),
+    "connection": ("cli.connection", "connection", "Connections: tenants' agreements with providers."),
+    "mapping": ("cli.mapping", "mapping", "External ids and their canonical ids."),
+    "delivery": ("cli.delivery", "delivery", "Look at deliveries, replay them."),
+    "failure": ("cli.failure", "failure", "Look at failures, resolve and replay them."),
+    "tail": ("cli.tail", "tail", "Print the messages of a topic."),
+    "ledger": ("cli.ledger", "ledger", "Count deliveries and commands; the difference is 0."),
+    "migrate": ("cli.upkeep", "migrate", "Bring the database's schema up to date."),
+    "doctor": ("cli.upkeep", "doctor", "Say what is wrong with a set-up."),
+    "audit": ("cli.audit", "audit", "What operators did."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in _COMMANDS:
+            return None
+        module, attribute, _ = _COMMANDS[name]
+        found: click.Command = getattr(importlib.import_module(module), attribute)
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, _, line) in _COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        from cli.errors import explained
+
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            told = explained(error)
+            if told is None:
+                raise
+            raise told from None
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="tiffin", prog_name="tiffin")
+def tiffin() -> None:
+    """One stable integration surface for commerce: provider webhooks in, canonical commands out.
+
+    \b
+    Example:
+      tiffin serve --demo
+    """
+
+
+def main() -> None:
+    """Exit status: 0 all well, 1 the input has problems, 2 wrong usage."""
+    try:
+        tiffin(prog_name="tiffin")
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,365 @@
+"""tiffin provider …"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.errors import InputProblem
+from cli.options import json_option, pairs
+from cli.output import print_json, print_table
+
+if TYPE_CHECKING:
+    from engine.interpreter import Interpreter
+    from engine.problems import Problem
+
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+
+
+@click.group()
+def provider() -> None:
+    """Check, try and test provider files.
+
+    \b
+    Example:
+      tiffin provider check providers/acme.yaml
+    """
+
+
+def folder() -> Path:
+    """The folder of provider files."""
+    from flows.settings import Settings
+
+    return Settings().providers
+
+
+@provider.command("list")
+@json_option
+def list_(as_json: bool) -> None:
+    """Lists the providers and their feeds.
+
+    \b
+    Example:
+      tiffin provider list
+    """
+    from flows.golden import webhook_path
+
+    made = [_interpreter(path) for path in sorted(folder().glob("*.yaml"))]
+    if as_json:
+        print_json([_summary(one) for one in made])
+        return
+    rows = [
+        (one.provider.provider, one.provider.family, one.provider.revision, one.provider.evidence, feed,
+         f"{one.feeds[feed].feed.method} {webhook_path(one, feed)}")
+        for one in made
+        for feed in one.feeds
+    ]  # fmt: skip
+    print_table(("provider", "family", "revision", "evidence", "feed", "address"), rows, f"No provider files in {folder()}.")
+
+
+def _summary(one: Interpreter) -> dict[str, Any]:
+    from flows.golden import webhook_path
+
+    p = one.provider
+    feeds = {name: {"method": f.feed.method, "path": webhook_path(one, name)} for name, f in one.feeds.items()}
+    return {"provider": p.provider, "title": p.title, "family": p.family, "revision": p.revision, "evidence": p.evidence,
+            "feeds": feeds}  # fmt: skip
+
+
+@provider.command()
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path, exists=True))
+@click.option("--format", "form", type=click.Choice(["text", "json", "github"]), default="text", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+def check(paths: tuple[Path, ...], form: str, as_json: bool) -> None:
+    """Says everything that is wrong with provider files, each with its place and what to write instead.
+
+    Without a PATH it checks all files of TIFFIN_PROVIDERS. Exit status 1 when there is an error.
+
+    \b
+    Example:
+      tiffin provider check providers/acme.yaml --format json
+    """
+    files = [file for path in paths or (folder(),) for file in _files(path)]
+    found = [(file, problem) for file in files for problem in _checked(file)]
+    problems = [problem for _, problem in found]
+    form = "json" if as_json else form
+    if form == "json":
+        print_json([_problem_json(problem) for problem in problems])
+    elif form == "github":
+        for problem in problems:
+            click.echo(_github(problem))
+    else:
+        for file, problem in found:
+            _print_problem(file, problem)
+        errors = sum(problem.severity == "error" for problem in problems)
+        click.echo(f"{len(files)} file{'s' * (len(files) != 1)}: {errors} error{'s' * (errors != 1)}, "
+                   f"{len(problems) - errors} other remarks")  # fmt: skip
+    if any(problem.severity == "error" for problem in problems):
+        sys.exit(1)
+
+
+def _files(path: Path) -> list[Path]:
+    return sorted(path.glob("*.yaml")) if path.is_dir() else [path]
+
+
+def _checked(file: Path) -> list[Problem]:
+    import schemas
+    from engine.checker import check as check_text
+    from engine.places import Place
+    from engine.problems import Problem
+
+    try:
+        text = file.read_bytes().decode()
+    except UnicodeDecodeError as error:
+        line = file.read_bytes()[: error.start].count(b"\n") + 1
+        return [Problem(Place(str(file), line, 1), "file_not_utf8", "the file is not UTF-8", "save it as UTF-8")]
+    return check_text(text, str(file), schemas.canon())
+
+
+def _problem_json(problem: Problem) -> dict[str, Any]:
+    place = problem.place
+    return {"file": place.file, "line": place.line, "column": place.column, "severity": problem.severity,
+            "code": problem.code, "message": problem.message, "hint": problem.hint}  # fmt: skip
+
+
+def _github(problem: Problem) -> str:
+    level = {"error": "error", "warning": "warning", "notice": "notice"}[problem.severity]
+    text = f"{problem.message}{f' ({problem.hint})' if problem.hint else ''}".replace("%", "%25").replace("\n", "%0A")
+    place = problem.place
+    return f"::{level} file={place.file},line={place.line},col={place.column},title={problem.code}::{text}"
+
+
+def _print_problem(file: Path, problem: Problem) -> None:
+    colour = {"error": "red", "warning": "yellow", "notice": "cyan"}[problem.severity]
+    click.echo(f"{problem.place}: {click.style(problem.severity, fg=colour)}: {problem.message} [{problem.code}]")
+    lines = file.read_bytes().decode("utf-8", "replace").split("\n")
+    if problem.place.line <= len(lines):
+        line = lines[problem.place.line - 1].replace("\t", " ")
+        click.echo(f"    {line}")
+        click.echo(f"    {' ' * (problem.place.column - 1)}^")
+    if problem.hint:
+        click.echo(f"    {problem.hint}")
+
+
+def _interpreter(path: Path) -> Interpreter:
+    import schemas
+    from flows.providers import load_provider
+
+    return load_provider(path, schemas.canon()).interpreter
+
+
+def _feed(interpreter: Interpreter, feed: str) -> str:
+    if feed not in interpreter.feeds:
+        raise InputProblem(f"There is no feed {feed}. The file has: {', '.join(interpreter.feeds)}")
+    return feed
+
+
+@provider.command("try")
+@click.argument("file", type=_FILE)
+@click.option("--feed", required=True, help="The feed to run.")
+@click.option("--body", required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True), help="File with the body; - for standard input.")
+@click.option("--header", "headers", multiple=True, help="'Name: value'; may be repeated.")
+@click.option("--query", "queries", multiple=True, help="name=value; may be repeated.")
+@click.option("--context", type=_FILE, help="YAML or JSON with the connection and the mappings.")
+@click.option("--unmapped", type=click.Choice(["create", "reject"]), default="create", show_default=True, help="create: unmapped stores keep the provider's id; reject: the file's own rule holds.")
+@click.option("--secret", "secrets", multiple=True, help="NAME=VALUE; the signature is verified only when secrets are given.")
+@json_option
+def try_(
+    file: Path, feed: str, body: Path, headers: tuple[str, ...], queries: tuple[str, ...], context: Path | None,
+    unmapped: str, secrets: tuple[str, ...], as_json: bool,
+) -> None:  # fmt: skip
+    """Runs one request through a provider file and shows verdict, key, commands, failures and reply.
+
+    Nothing is stored or sent.
+
+    \b
+    Example:
+      tiffin provider try providers/acme.yaml --feed stock --body sample.json
+    """
+    from dataclasses import replace
+
+    from flows.golden import context_of, make_request, read_context
+    from flows.trial import try_request
+
+    interpreter = _interpreter(file)
+    _feed(interpreter, feed)
+    before = read_context(interpreter.provider.provider, context) if context else context_of(interpreter.provider.provider, {})
+    connection = before.connection
+    if secrets:
+        connection = replace(connection, secrets={n: (v.encode(),) for n, v in pairs(secrets, "=", "NAME=VALUE")})
+    request = make_request(
+        interpreter,
+        feed,
+        _body(body),
+        received_at=datetime.now(UTC),
+        headers=pairs(headers, ":", "'Name: value'"),
+        query=pairs(queries, "=", "name=value"),
+    )
+    trial = try_request(
+        interpreter, feed, request, connection, before.mappings, verify=bool(secrets), create=unmapped == "create"
+    )
+    if as_json:
+        print_json(trial.to_json())
+    else:
+        _print_trial(trial.to_json(), trial.stages, bool(secrets))
+    if trial.verdict not in ("accepted", "ignored", "duplicate"):
+        sys.exit(1)
+
+
+def _body(path: Path) -> bytes:
+    return click.get_binary_stream("stdin").read() if str(path) == "-" else path.read_bytes()
+
+
+def _print_trial(told: dict[str, Any], stages: Any, verified: bool) -> None:
+    colour = {"accepted": "green", "ignored": "green", "duplicate": "green"}.get(told["verdict"], "red")
+    click.echo(f"verdict   {click.style(told['verdict'], fg=colour)}")
+    click.echo(f"feed      {told['feed']}{f' · event {event}' if (event := told['event']) else ''}")
+    click.echo(f"key       {told['idempotency_key'] or 'none'}")
+    if not verified:
+        click.echo("signature not verified: give --secret NAME=VALUE to verify it")
+    for command in told["commands"]:
+        click.echo(f"\n{click.style(command['command'], bold=True)}  {command['entity']}  (rule {command['rule']})")
+        click.echo(_indented(json.dumps(command["data"], ensure_ascii=False, indent=2)))
+    for failure in told["failures"]:
+        click.echo(f"\n{click.style(failure['class'] + '/' + failure['code'], fg='yellow')}  {failure['message']}")
+        for name in ("path", "place", "next_step"):
+            if failure[name]:
+                click.echo(f"  {name.replace('_', ' '):9} {failure[name]}")
+    click.echo(f"\nreply     {told['reply']['status']}  {json.dumps(told['reply']['body'], ensure_ascii=False)}")
+    click.echo(f"stages    {', '.join(f'{name} {ms} ms' for name, ms in stages.items())}")
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"  {line}" for line in text.splitlines())
+
+
+@provider.command()
+@click.argument("names", nargs=-1)
+@click.option("--update", is_flag=True, help="Accept what comes out as the new snapshots.")
+@click.option("--root", type=click.Path(path_type=Path, file_okay=False), default=Path(), help="The checkout that holds tests/golden. [default: here]")
+def test(names: tuple[str, ...], update: bool, root: Path) -> None:
+    """Runs the golden cases and compares everything that comes out with their snapshots.
+
+    \b
+    Example:
+      tiffin provider test acme
+    """
+    tests = root / "tests" / "golden"
+    if not tests.is_dir():
+        raise InputProblem(f"{tests} is not there: golden cases live in a checkout; run this in one, or give --root.")
+    wanted = [sys.executable, "-m", "pytest", "-q", str(tests.relative_to(root))]
+    if names:
+        known = {path.parent.parent.parent.name for path in tests.glob("*/*/*/request.yaml")}
+        if unknown := set(names) - known:
+            raise InputProblem(f"No golden cases for {', '.join(sorted(unknown))}. There are some for: {', '.join(sorted(known))}")
+        wanted += ["-k", " or ".join(names)]
+    if update:
+        wanted.append("--snapshot-update")
+    sys.exit(1 if subprocess.run(wanted, cwd=root, check=False).returncode else 0)  # noqa: S603
+
+
+@provider.command()
+@click.argument("file", type=_FILE)
+@click.option("--feed", required=True, help="The feed that the request goes to.")
+@click.option("--body", required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True), help="File with the body; - for standard input.")
+@click.option("--secret", "secrets", multiple=True, required=True, help="NAME=VALUE; may be repeated.")
+@click.option("--header", "headers", multiple=True, help="A header that is signed: 'Name: value'.")
+@click.option("--query", "queries", multiple=True, help="A query parameter that is signed: name=value.")
+@click.option("--url", help="The public URL of the server, where the URL is signed.")
+@json_option
+def sign(
+    file: Path, feed: str, body: Path, secrets: tuple[str, ...], headers: tuple[str, ...], queries: tuple[str, ...],
+    url: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Prints the headers of a signed request, as curl takes them with -H @file.
+
+    \b
+    Example:
+      tiffin provider sign providers/acme.yaml --feed stock --body sample.json --secret key=… > headers
+      curl -H @headers --data-binary @sample.json http://127.0.0.1:8000/v1/integrations/erp/acme/webhooks/stock
+    """
+    from engine.signing import sign as made
+    from flows.golden import make_request
+    from flows.settings import Settings
+
+    interpreter = _interpreter(file)
+    _feed(interpreter, feed)
+    request = make_request(
+        interpreter,
+        feed,
+        _body(body),
+        received_at=datetime.now(UTC),
+        headers=pairs(headers, ":", "'Name: value'"),
+        query=pairs(queries, "=", "name=value"),
+        public_url=(url or Settings().public_url).rstrip("/"),
+    )
+    values = {name: (value.encode(),) for name, value in pairs(secrets, "=", "NAME=VALUE")}
+    found = [*made(interpreter.provider.auth, request, values), *_content_type(interpreter, feed, headers)]
+    if as_json:
+        print_json(dict(found))
+        return
+    for name, value in found:
+        click.echo(f"{name}: {value}")
+
+
+_TYPES = {"json": "application/json", "form": "application/x-www-form-urlencoded", "csv": "text/csv",
+          "tsv": "text/tab-separated-values", "ndjson": "application/x-ndjson"}  # fmt: skip
+
+
+def _content_type(interpreter: Interpreter, feed: str, given: Iterable[str]) -> list[tuple[str, str]]:
+    if any(header.lower().startswith("content-type:") for header in given):
+        return []
+    return [("Content-Type", _TYPES[interpreter.feeds[feed].feed.accept[0]])]
+
+
+@provider.command()
+def schema() -> None:
+    """Prints the JSON Schema of provider files, for editors.
+
+    \b
+    Example:
+      tiffin provider schema > provider.schema.json
+    """
+    import schemas
+
+    print_json(schemas.schema("provider"))
+
+
+@provider.command()
+@click.argument("name")
+@json_option
+def show(name: str, as_json: bool) -> None:
+    """Shows a provider: its feeds, addresses, authentication and commands.
+
+    \b
+    Example:
+      tiffin provider show acme
+    """
+    path = folder() / f"{name}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in folder().glob("*.yaml"))) or "none"
+        raise InputProblem(f"There is no provider {name}. Known: {known}")
+    one = _interpreter(path)
+    told = {
+        **_summary(one),
+        "file": str(path),
+        "hash": one.spec_hash,
+        "auth": one.provider.auth.model_dump(mode="json", by_alias=True, exclude_defaults=True),
+        "commands": {
+            feed: sorted({plan.rule.command for plan in one.plans_of(feed) if plan.rule.command}) for feed in one.feeds
+        },
+    }
+    if as_json:
+        print_json(told)
+        return
+    click.echo(f"{told['title']} ({name}), {told['family']}, revision {told['revision']}, {told['evidence']}")
+    click.echo(f"file {told['file']}\nhash {told['hash']}\nauth {json.dumps(told['auth'])}")
+    rows = [(feed, f"{f['method']} {f['path']}", told["commands"][feed]) for feed, f in told["feeds"].items()]
+    print_table(("feed", "address", "commands"), rows)

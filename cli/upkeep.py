@@ -1,0 +1,155 @@
+"""tiffin migrate, tiffin doctor"""
+
+from __future__ import annotations
+
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cli.options import data_option, json_option
+from cli.output import print_json
+
+
+@click.command()
+@json_option
+@data_option
+def migrate(as_json: bool, data: Path | None) -> None:
+    """Brings the database's schema up to date. Safe to run again.
+
+    \b
+    Example:
+      tiffin migrate
+    """
+    from cli.store import settings_of
+    from flows.journal import database_url
+    from stores.database import open_database
+    from stores.schema import migrate as bring_up
+
+    settings = settings_of(data)
+    if settings.embedded:
+        settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    database = open_database(database_url(settings))
+    try:
+        before, after = bring_up(database)
+    finally:
+        database.close()
+    if as_json:
+        print_json({"before": before, "after": after})
+    else:
+        click.echo(f"schema {after}" + (" (was empty)" if before is None else "" if before == after else f" (was {before})"))
+
+
+Finding = tuple[str, str, str]
+"""(what was looked at, "" or what is wrong, what to do)"""
+
+
+@click.command()
+@json_option
+@data_option
+def doctor(as_json: bool, data: Path | None) -> None:
+    """Says what is wrong with a set-up. Exit status 1 when something is.
+
+    \b
+    Example:
+      tiffin doctor
+    """
+    from cli.store import settings_of
+
+    settings = settings_of(data)
+    findings = [_examined(look, settings) for look in (_folder, _key, _database, _providers, _bus)]
+    if as_json:
+        print_json([{"what": what, "ok": not wrong, "problem": wrong, "next_step": todo} for what, wrong, todo in findings])
+    else:
+        for what, wrong, todo in findings:
+            click.echo(f"{click.style('bad', fg='red') if wrong else click.style('ok ', fg='green')}  {what}" + (f": {wrong}" if wrong else ""))
+            if wrong:
+                click.echo(f"     {todo}")
+    if any(wrong for _, wrong, _ in findings):
+        sys.exit(1)
+
+
+def _examined(look: Callable[[Any], Iterator[Finding]], settings: Any) -> Finding:
+    """The first thing that is wrong, or that nothing is."""
+    found = list(look(settings))
+    return next((one for one in found if one[1]), found[-1])
+
+
+def _folder(settings: Any) -> Iterator[Finding]:
+    what = f"data folder {settings.data}"
+    if settings.embedded and settings.data.exists() and not settings.data.is_dir():
+        yield what, "is not a folder", "Choose another TIFFIN_DATA."
+    elif settings.embedded and settings.data.exists() and stat.S_IMODE(settings.data.stat().st_mode) & 0o077:
+        yield what, "others may read it", f"chmod 700 {settings.data}"
+    yield what, "", ""
+
+
+def _key(settings: Any) -> Iterator[Finding]:
+    from flows.journal import secret_box
+
+    what, file = "secret key", settings.data / "secret.key"
+    if not settings.secret_key.get_secret_value() and file.exists() and stat.S_IMODE(file.stat().st_mode) & 0o077:
+        yield what, f"others may read {file}", f"chmod 600 {file}"
+    if settings.secret_key.get_secret_value() or file.exists() or not settings.embedded:
+        try:
+            secret_box(settings)
+        except Exception as error:
+            yield what, str(error), "Set TIFFIN_SECRET_KEY to the key that secrets were sealed with."
+    yield what, "", ""
+
+
+def _database(settings: Any) -> Iterator[Finding]:
+    from flows.journal import database_url
+    from stores.database import open_database
+    from stores.schema import latest_version, version
+
+    what = "database"
+    if settings.embedded and not (settings.data / "tiffin.db").exists() and not settings.database_url:
+        yield f"{what} (not made yet)", "", ""
+        return
+    try:
+        database = open_database(database_url(settings))
+        found = version(database)
+        database.close()
+    except Exception as error:
+        yield what, str(error).splitlines()[0], "Start it, or correct TIFFIN_DATABASE_URL."
+        return
+    if found != latest_version():
+        yield what, f"schema {found}, needed {latest_version()}", "tiffin migrate"
+    yield what, "", ""
+
+
+def _providers(settings: Any) -> Iterator[Finding]:
+    import schemas
+    from engine.problems import ProviderFileError
+    from flows.providers import load_providers
+
+    what = f"provider files in {settings.providers}"
+    try:
+        loaded = load_providers(settings.providers, schemas.canon())
+    except ProviderFileError as error:
+        yield what, str(error).splitlines()[0], "tiffin provider check"
+        return
+    if not loaded:
+        yield what, "there are none", "Set TIFFIN_PROVIDERS to the folder that holds them."
+    yield what, "", ""
+
+
+def _bus(settings: Any) -> Iterator[Finding]:
+    from bus import open_bus
+    from bus.topics import CATALOG_COMMANDS
+
+    what = f"bus {settings.kafka_bootstrap or '(embedded log)'}"
+    if not settings.kafka_bootstrap and not Path(settings.data / "bus.db").exists():
+        yield f"{what} (not made yet)", "", ""
+        return
+    try:
+        bus = open_bus(settings.kafka_bootstrap, settings.data)
+        bus.end_offset(CATALOG_COMMANDS)
+        bus.close()
+    except Exception as error:
+        yield what, str(error) or type(error).__name__, "Start it, or correct TIFFIN_KAFKA_BOOTSTRAP."
+    yield what, "", ""

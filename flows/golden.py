@@ -1,0 +1,158 @@
+"""Golden cases: folders that hold one delivery each, as it would come in over HTTP.
+
+`<root>/<provider>/<feed>/<what_it_shows>/` has `body.*` (the exact bytes), `request.yaml` and, where the
+provider's own `context.yaml` does not hold, a `context.yaml`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from engine.interpreter import Interpreter
+from engine.messages import Connection, Ref, Request
+from engine.replies import plain
+from engine.signing import sign
+from engine.yaml12 import compose
+
+RECEIVED_AT = "2026-02-03T09:00:00Z"
+PUBLIC_URL = "https://tiffin.example"
+PEER = "203.0.113.7"
+
+
+@dataclass(frozen=True)
+class Context:
+    """What stands before a delivery: its connection and the mappings."""
+
+    connection: Connection
+    mappings: Mapping[Ref, str]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One delivery of a folder. `again` is how often it is sent once more; `why` says what it shows."""
+
+    name: str
+    provider: str
+    feed: str
+    request: Request
+    context: Context
+    again: int
+    signs: bool
+    why: str
+
+    def __str__(self) -> str:
+        return self.name
+
+    def signed(self, interpreter: Interpreter) -> Request:
+        """The request with what the provider's auth asks for."""
+        return with_signature(interpreter, self.request, self.context.connection) if self.signs else self.request
+
+
+def with_signature(interpreter: Interpreter, request: Request, connection: Connection) -> Request:
+    """The request with the headers that the provider's auth asks for, made with the connection's secrets."""
+    made = sign(interpreter.provider.auth, request, connection.secrets)
+    added = tuple((name.lower().encode(), value.encode("latin-1")) for name, value in made)
+    return replace(request, headers=request.headers + added)
+
+
+def cases(root: Path, interpreters: Mapping[str, Interpreter]) -> Iterator[Case]:
+    """Every case of the providers given, in order of provider, feed and name."""
+    for file in sorted(root.glob("*/*/*/request.yaml")):
+        folder = file.parent
+        feed, provider = folder.parent.name, folder.parent.parent.name
+        interpreter = interpreters.get(provider)
+        if interpreter is None or feed not in interpreter.feeds:
+            continue
+        said = read_yaml(file)
+        own = folder / "context.yaml"
+        yield Case(
+            f"{provider}-{feed}-{folder.name}",
+            provider,
+            feed,
+            _request(interpreter, feed, said, next(folder.glob("body.*")).read_bytes()),
+            read_context(provider, own if own.exists() else root / provider / "context.yaml"),
+            int(said.get("again", 0)),
+            bool(said.get("sign", True)),
+            str(said.get("why", "")),
+        )
+
+
+def read_yaml(file: Path) -> dict[str, Any]:
+    """A YAML file's data in plain values."""
+    read: dict[str, Any] = plain(compose(file.read_text(), str(file)).data)
+    return read
+
+
+def read_context(provider: str, file: Path) -> Context:
+    """A context file: `connection` and `mappings` (kind, external_id, canonical_id, within)."""
+    return context_of(provider, read_yaml(file))
+
+
+def context_of(provider: str, said: Mapping[str, Any]) -> Context:
+    connection = said.get("connection") or {}
+    lists = {name: tuple(connection.get(name, ())) for name in ("keys", "stores", "allow")}
+    texts = {name: connection.get(name) for name in ("time_zone", "currency")}
+    made = Connection(
+        connection.get("id", "trial"),
+        connection.get("tenant", "trial"),
+        provider,
+        {name: (value.encode(),) for name, value in connection.get("secrets", {}).items()},
+        merchant=connection.get("merchant", ""),
+        settings=connection.get("settings", {}),
+        **lists,
+        **texts,
+    )
+    mappings = {
+        Ref(m["kind"], m.get("within", m.get("store", "")), m["external_id"]): m["canonical_id"]
+        for m in said.get("mappings") or ()
+    }
+    return Context(made, mappings)
+
+
+def _request(interpreter: Interpreter, feed: str, said: Mapping[str, Any], body: bytes) -> Request:
+    return make_request(
+        interpreter,
+        feed,
+        body,
+        method=said.get("method", "POST"),
+        headers=tuple(said.get("headers", {}).items()),
+        query=tuple(said.get("query", {}).items()),
+        received_at=datetime.fromisoformat(said.get("received_at", RECEIVED_AT)),
+    )
+
+
+def make_request(
+    interpreter: Interpreter,
+    feed: str,
+    body: bytes,
+    *,
+    received_at: datetime,
+    method: str | None = None,
+    headers: tuple[tuple[str, str], ...] = (),
+    query: tuple[tuple[str, str], ...] = (),
+    public_url: str = PUBLIC_URL,
+) -> Request:
+    """A request to a feed as the server would see it."""
+    compiled = interpreter.feeds[feed]
+    path = webhook_path(interpreter, feed)
+    return Request(
+        method or compiled.feed.method,
+        public_url + path,
+        path,
+        query,
+        tuple((name.lower().encode(), value.encode("latin-1")) for name, value in headers),
+        body,
+        PEER,
+        received_at.astimezone(UTC),
+    )
+
+
+def webhook_path(interpreter: Interpreter, feed: str, connection: str = "") -> str:
+    """The URL path of a feed: through a connection where one is named."""
+    provider, tail = interpreter.provider, interpreter.feeds[feed].path
+    base = f"/v1/integrations/{provider.family}/{provider.provider}"
+    return f"{base}/c/{connection}/{tail}" if connection else f"{base}/webhooks/{tail}"

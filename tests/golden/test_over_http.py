@@ -1,0 +1,99 @@
+"""Every golden case over HTTP against the real server: its reply, commands and failures stay the same."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+from sqlalchemy import select
+
+from flows.golden import Case
+from flows.journal import secret_box
+from flows.settings import Settings
+from stores import connections, mappings, tables
+from tests.flows.scenery import database, ledger_difference
+from tests.golden.cases import PROVIDERS, cases, interpreter_of, run
+from tests.server.conftest import Running
+
+CASES = {f"c{n}": case for n, case in enumerate(cases())}
+"""By connection: each case has a connection and a tenant of its own, so that none is another's duplicate."""
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What the server answered to each case, and where it keeps its state."""
+
+    settings: Settings
+    replies: Mapping[str, list[httpx.Response]]
+
+
+@pytest.fixture(scope="module")
+def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sent]:
+    settings = Settings(_env_file=None, data=tmp_path_factory.mktemp("golden"), providers=PROVIDERS)
+    now = datetime.now(UTC)
+    with database(settings, writing=True) as transaction:
+        for name, case in CASES.items():
+            owned = replace(case.context.connection, id=name, tenant=f"tenant-{name}")
+            connections.add(transaction, owned, secret_box(settings), now)
+            for ref, canonical in case.context.mappings.items():
+                mappings.set_mapping(transaction, owned.tenant, case.provider, ref, canonical, now, "case")
+    running = Running(settings)
+    try:
+        yield Sent(settings, {name: _send(running.client, name, case) for name, case in CASES.items()})
+    finally:
+        running.stop()
+
+
+def _send(client: httpx.Client, connection: str, case: Case) -> list[httpx.Response]:
+    interpreter = interpreter_of(case.provider)
+    family, tail = interpreter.provider.family, interpreter.feeds[case.feed].path
+    path = f"/v1/integrations/{family}/{case.provider}/c/{connection}/{tail}"
+    now = replace(case, request=replace(case.request, received_at=datetime.now(UTC), path=path))
+    headers = now.signed(interpreter).headers
+    return [
+        client.request(case.request.method, path, content=case.request.body, headers=headers)
+        for _ in range(case.again + 1)
+    ]
+
+
+def _own_body(reply: httpx.Response) -> object:
+    """The body that the provider file says; None where it is the receipt."""
+    body = reply.json()
+    return None if isinstance(body, dict) and {"verdict", "problem"} & body.keys() else body
+
+
+@pytest.mark.parametrize("connection", CASES, ids=lambda name: CASES[name].name)
+def test_a_case_over_http_gets_the_reply_of_its_snapshot(sent: Sent, connection: str) -> None:
+    for told, reply in zip(run(CASES[connection]), sent.replies[connection], strict=True):
+        assert reply.status_code == told.reply.status
+        said = json.loads(told.reply.body)
+        assert _own_body(reply) == (None if "verdict" in said else said)
+
+
+@pytest.mark.parametrize("connection", CASES, ids=lambda name: CASES[name].name)
+def test_a_case_over_http_gives_as_many_commands_as_its_snapshot(sent: Sent, connection: str) -> None:
+    d, o = tables.deliveries.c, tables.outcomes.c
+    with database(sent.settings) as transaction:
+        found = select(o.commands).join(tables.deliveries, d.id == o.delivery)
+        counted = list(transaction.scalars(found.where(d.connection == connection).order_by(d.received_at)))
+    told = run(CASES[connection])
+    assert counted == [len(one.outcome.commands) for one in told]
+
+
+@pytest.mark.parametrize("connection", CASES, ids=lambda name: CASES[name].name)
+def test_a_case_over_http_keeps_the_failures_of_its_snapshot(sent: Sent, connection: str) -> None:
+    f = tables.failures.c
+    with database(sent.settings) as transaction:
+        kept = list(transaction.execute(select(f["class"], f.code).where(f.connection == connection)))
+    failures = [failure for told in run(CASES[connection]) for failure in told.outcome.failures]
+    # A signature of a fixed time is refused for its time here, and for itself at the case's own time.
+    expected = [(x.cls, "" if x.cls == "auth" else x.code) for x in failures]
+    assert sorted((cls, "" if cls == "auth" else code) for cls, code in kept) == sorted(expected)
+
+
+def test_no_command_is_lost_on_the_way_to_the_outbox(sent: Sent) -> None:
+    assert ledger_difference(sent.settings) == 0
