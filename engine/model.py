@@ -716,7 +716,8 @@ class Provider(Node):
     )
     per_store: tuple[Kind, ...] | None = Field(
         None,
-        description="Kinds whose ids are unique within a store only; default: for a pos, all but store.",
+        description="Kinds whose ids are unique within a store only; "
+        "default: for a pos the items, variants, categories, addon groups and addons.",
     )
     lookups: dict[str, Table] = Field(
         default_factory=dict, description="Tables from text to values, by name."

@@ -19,11 +19,27 @@ from engine.yaml12 import Document, Path
 
 _ROUNDS = 8
 _FILL: dict[str, Any] = {
-    "spec": "tiffin/v1", "provider": "unnamed", "title": "", "family": "pos", "revision": 1,
-    "evidence": "official", "auth": {"scheme": "none"}, "idempotency": "none", "scheme": "none", "secret": "", "algorithm": "sha256",
-    "signature": {}, "say": "", "that": "true", "from": "null", "each": "null", "because": "", "path": "",
-    "fields": {"unnamed": "null"}, "feeds": {"unnamed": {"idempotency": "none"}},
-}  # fmt: skip
+    "spec": "tiffin/v1",
+    "provider": "unnamed",
+    "title": "",
+    "family": "pos",
+    "revision": 1,
+    "evidence": "official",
+    "auth": {"scheme": "none"},
+    "idempotency": "none",
+    "scheme": "none",
+    "secret": "",
+    "algorithm": "sha256",
+    "signature": {},
+    "say": "",
+    "that": "true",
+    "from": "null",
+    "each": "null",
+    "because": "",
+    "path": "",
+    "fields": {"unnamed": "null"},
+    "feeds": {"unnamed": {"idempotency": "none"}},
+}
 
 
 @dataclass(frozen=True)

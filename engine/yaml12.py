@@ -257,7 +257,7 @@ class _TooMuch(Exception):
 
 @dataclass
 class _FlowRepair:
-    """Puts together what commas inside `{…}` or `[…]` have cut: of `{that: $f(a, b)}` YAML makes a key `b)`."""
+    """Puts together what commas inside `{…}` or `[…]` have cut, as in `{that: $f(a, b)}`."""
 
     text: str
     reader: _Reader

@@ -1,0 +1,123 @@
+"""Writes what is made from the provider file's models: `python -m schemas.generate`.
+
+schemas/provider.schema.json, docs/reference/provider-file.md and docs/reference/diagnostics.md.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from engine.model import Provider
+from schemas.diagnostics import diagnostics
+
+ROOT = Path(__file__).resolve().parent.parent
+_ID = "https://tiffin.dev/schemas/provider.schema.json"
+_SHORT = {"Expression": "expression"}
+
+
+def provider_schema() -> dict[str, Any]:
+    """The provider file as JSON Schema 2020-12, for editors."""
+    made = Provider.model_json_schema(by_alias=True)
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": _ID}
+    return {**head, **made, "title": "Provider file"}
+
+
+def schema_text() -> str:
+    return json.dumps(provider_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def reference_text() -> str:
+    """Every key of the language, model by model."""
+    schema = provider_schema()
+    parts = [
+        "# The provider file\n\nGenerated from `engine/model.py` by `python -m schemas.generate`. An *expression* is "
+        "JSONata; everything else is literal. Keys marked * must be there.\n"
+    ]
+    parts.append(_section("Provider", schema))
+    parts += [_section(name, part) for name, part in schema["$defs"].items()]
+    return "\n".join(parts)
+
+
+def _section(name: str, schema: Mapping[str, Any]) -> str:
+    said = schema.get("description", "").split("\n")[0]
+    rows = [f"\n## {name}\n\n{said}\n", "| key | what it takes | default | what it does |", "|---|---|---|---|"]
+    for key, field in schema.get("properties", {}).items():
+        star = "*" if key in schema.get("required", ()) else ""
+        default = f"`{json.dumps(field['default'])}`" if field.get("default") not in (None, [], {}) else ""
+        rows.append(f"| `{key}`{star} | {_takes(field)} | {default} | {_cell(field.get('description', ''))} |")
+    return "\n".join(rows) + "\n"
+
+
+def _takes(field: Mapping[str, Any]) -> str:
+    if field.get("x-jsonata"):
+        return "expression"
+    if "$ref" in field:
+        name = field["$ref"].rsplit("/", 1)[-1]
+        return f"[{name}](#{name.lower()})"
+    for key in ("anyOf", "oneOf"):
+        if key in field:
+            members = [m for m in field[key] if m.get("type") != "null"]
+            return " or ".join(dict.fromkeys(_takes(m) for m in members)) or "not built yet"
+    if "const" in field:
+        return f"`{_literal(field['const'])}`"
+    if "enum" in field:
+        return ", ".join(f"`{_literal(value)}`" for value in field["enum"])
+    return _plain(field)
+
+
+def _plain(field: Mapping[str, Any]) -> str:
+    kind = field.get("type", "any value")
+    if kind == "null":
+        return "not built yet"
+    if kind == "array":
+        return f"list of {_takes(field.get('items', {}))}"
+    if kind == "object":
+        return f"mapping to {_takes(inner)}" if isinstance(inner := field.get("additionalProperties"), dict) else "mapping"
+    return {"string": "text", "integer": "whole number", "boolean": "true or false"}.get(kind, kind)
+
+
+def _literal(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def diagnostics_text() -> str:
+    """Every code with its sentence and the smallest mistake that shows it."""
+    parts = [
+        "# Diagnostics\n\nWhat `tiffin provider check` says. Generated from `schemas/diagnostics.yaml` by "
+        "`python -m schemas.generate`; a test runs every example. Only errors keep a file from loading.\n"
+    ]
+    for one in diagnostics():
+        parts.append(f"\n## `{one.code}`\n\n{one.severity.capitalize()}. {one.says}\n")
+        if one.example:
+            shown = "".join(line if len(line) < 160 else f"{line[:156].rstrip()}…\n" for line in one.example.splitlines(True))
+            parts.append(f"\n```yaml\n{_visible(shown)}```\n")
+    return "".join(parts)
+
+
+def _visible(text: str) -> str:
+    return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text)
+
+
+FILES: Mapping[str, Callable[[], str]] = {
+    "schemas/provider.schema.json": schema_text,
+    "docs/reference/provider-file.md": reference_text,
+    "docs/reference/diagnostics.md": diagnostics_text,
+}
+"""What is written where, from the repository's root."""
+
+
+def main() -> None:
+    for path, text in FILES.items():
+        (ROOT / path).parent.mkdir(parents=True, exist_ok=True)
+        (ROOT / path).write_text(text(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
