@@ -248,7 +248,12 @@ def _entries(write: Writer, rule: Rule) -> Iterable[Callable[[], None]]:
     if version := version_expression(rule):
         yield lambda: write(f'"{VERSION}":', version)
     if rule.commands:
-        yield lambda: (write(f'"{NESTED}":'), _write_rules(write, rule.commands))[0]
+        yield lambda: _write_nested(write, rule.commands)
+
+
+def _write_nested(write: Writer, rules: Mapping[str, Rule]) -> None:
+    write(f'"{NESTED}":')
+    _write_rules(write, rules)
 
 
 def _field_entries(write: Writer, name: str, field: FieldSpec) -> Iterable[Callable[[], None]]:

@@ -19,17 +19,25 @@ from engine.unreadable import Unreadable
 class Element(NamedTuple):
     """One element of a rule that may become a command. `store` is the external store id it speaks of."""
 
-    index: Index
+    position: Index
     values: Values
     store: str
     version: tuple[str, str] | None
+
+
+class PassedOver(NamedTuple):
+    """A rejected element: where it stood, the external store and ids that it names."""
+
+    position: Index
+    store: str
+    ids: tuple[str, ...]
 
 
 class Draft(NamedTuple):
     """Everything that can be said without the store. `refs` are the external ids to resolve.
 
     `elements` holds by rule what was neither left out nor rejected; `rejected` the (rule, index) of the
-    elements that failed; `refused` is set where a check refuses the delivery as a whole.
+    elements that failed, and `passed_over` their external ids as far as they could be read; `refused` is set where a check refuses the delivery as a whole.
     """
 
     reading: Reading
@@ -38,6 +46,7 @@ class Draft(NamedTuple):
     rejected: frozenset[tuple[str, Index]]
     failures: tuple[Failure, ...]
     refs: frozenset[Ref]
+    passed_over: Mapping[str, list[PassedOver]]
     refused: bool = False
 
 
@@ -54,12 +63,15 @@ def draft(
     for bad in evaluated.bad:
         sink.expression(bad, plans)
     elements: dict[str, list[Element]] = {}
+    passed_over: dict[str, list[PassedOver]] = {}
     refs = _scope_refs(reading)
     for plan in plans:
         rows = evaluated.rows[plan.name]
         if most is not None and len(rows) > most:
             raise Refusal(_too_many(plan, len(rows), most))
         elements[plan.name] = kept = _read_rows(plan, rows, reading.scope.store, sink) if rows else []
+        if len(kept) < len(rows):
+            passed_over[plan.name] = _passed_over(plan, rows, kept, reading.scope.store)
         _collect_refs(plan, kept, per_store, refs)
     return Draft(
         reading,
@@ -68,6 +80,7 @@ def draft(
         frozenset(sink.rejected),
         tuple(sink.failures),
         frozenset(map(Ref._make, refs)),
+        passed_over,
         sink.refused,
     )
 
@@ -78,7 +91,7 @@ def _read_rows(plan: RulePlan, rows: list[Row], store: str, sink: _Failures) -> 
     if plan.rule.check:
         _apply_checks(plan, rows, sink)
     versions = _read_versions(plan, rows, sink) if plan.version is not None else None
-    plan.columns.read(objects, lambda n, column, error: sink.unreadable(plan, rows[n].index, column, error))
+    plan.columns.read(objects, lambda n, column, error: sink.unreadable(plan, rows[n].position, column, error))
     if plan.schema is None:
         return []
     names_store = plan.names_store
@@ -92,6 +105,24 @@ def _read_rows(plan: RulePlan, rows: list[Row], store: str, sink: _Failures) -> 
         for n, (index, values) in enumerate(rows)
         if not (sink.rejected and sink.rejects(plan.name, index))
     ]
+
+
+def _passed_over(plan: RulePlan, rows: list[Row], kept: list[Element], store: str) -> list[PassedOver]:
+    there = {element.position for element in kept}
+    return [
+        PassedOver(
+            index,
+            _text(values.get("store_id")) or store if plan.names_store else store,
+            tuple(_text(values.get(identity.name)) for identity in plan.ids),
+        )
+        for index, values in rows
+        if index not in there
+    ]
+
+
+def _text(value: Any) -> str:
+    """A value that may not have been read, as far as it can name something."""
+    return value.strip() if value.__class__ is str else ""
 
 
 Mention = tuple[str, str, str]

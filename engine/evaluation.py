@@ -23,7 +23,7 @@ LARGE = 65_536
 class Row(NamedTuple):
     """One element's evaluated object, on its way to a command. The finishing stage fills it in place."""
 
-    index: Index
+    position: Index
     values: dict[str, Any]
 
 
@@ -63,7 +63,7 @@ class RulesProgram:
         """Whether the rules read any variable that is handed in."""
         return self._fast.binds
 
-    def evaluate(self, document: Any, bindings: Mapping[str, Any] | None, size: int) -> Evaluated:
+    def evaluate(self, document: Any, bindings: dict[str, Any] | None, size: int) -> Evaluated:
         """Raises JsonataError only for spent limits; every other failure is among `bad`."""
         text = orjson.dumps(document).decode() if size > LARGE and self._engine == "jlens" else None
         try:
@@ -73,7 +73,7 @@ class RulesProgram:
                 raise
         return self._isolate(document, text, bindings)
 
-    def _isolate(self, document: Any, text: str | None, bindings: Mapping[str, Any] | None) -> Evaluated:
+    def _isolate(self, document: Any, text: str | None, bindings: dict[str, Any] | None) -> Evaluated:
         source, program = self._guarded_program()
         trial = _Trial(source)
         try:
@@ -103,7 +103,7 @@ class RulesProgram:
 
 
 def _run(
-    program: Program, document: Any, text: str | None, bindings: Mapping[str, Any] | None, limits: Limits | None
+    program: Program, document: Any, text: str | None, bindings: dict[str, Any] | None, limits: Limits | None
 ) -> Any:
     if text is not None:
         return program.evaluate_text(text, bindings, limits)
@@ -150,7 +150,7 @@ def _collect(
 def _lists(value: Any) -> list[Any]:
     """The engines give undefined for an empty array in some positions, and numbers may come as floats."""
     if value.__class__ is list:
-        return value  # type: ignore[no-any-return]
+        return value
     return [] if value is None else [value]
 
 

@@ -7,10 +7,10 @@ from typing import Any, Literal, NamedTuple
 
 import orjson
 
-from engine.drafting import Draft, Element, payload_path
+from engine.drafting import Draft, Element, PassedOver, payload_path
 from engine.envelope import Envelope
 from engine.failures import Failure
-from engine.keys import CommandKeys, canonical_id
+from engine.keys import CommandKeys, RuleKeys, canonical_id
 from engine.messages import Command, EntityVersion, NewMapping, Outcome, Ref, Verdict
 from engine.plans import Column, RulePlan, Values
 
@@ -51,6 +51,10 @@ def make_ids(
 
 Ready = tuple[Element, tuple[str, ...]]
 """An element with its external ids in the order of the plan's `ids`."""
+
+
+def _first(pair: tuple[tuple[int, ...], Any]) -> tuple[int, ...]:
+    return pair[0]
 
 
 class Finisher:
@@ -101,8 +105,26 @@ class Finisher:
         if self._rejected:
             elements = [element for element in elements if not self._rejects(plan.name, element)]
         named = [tuple([element.values.get(identity.name) or "" for identity in plan.ids]) for element in elements]
-        ready = self._identified(plan, elements, named)
-        return self._written(plan, self._validated(plan, ready))
+        ready = self._validated(plan, self._identified(plan, elements, named))
+        passed = self._draft.passed_over.get(plan.name, [])
+        if passed or len(ready) < len(elements):
+            return self._written_among(plan, ready, zip(elements, named, strict=True), passed)
+        return self._written(plan, ready, self._keys.of_rule(plan.name))
+
+    def _written_among(
+        self, plan: RulePlan, ready: list[Ready], elements: Iterable[Ready], passed: list[PassedOver]
+    ) -> list[Command]:
+        """Commands of the good elements; the bad ones between them count where one entity stands twice."""
+        keys = self._keys.of_rule(plan.name)
+        good = {element.position: (element, external) for element, external in ready}
+        others = [PassedOver(e.position, e.store, external) for e, external in elements if e.position not in good]
+        made: list[Command] = []
+        for index, bad in sorted([*((i, None) for i in good), *((p.position, p) for p in (*others, *passed))], key=_first):
+            if bad is None:
+                made += self._written(plan, [good[index]], keys)
+            else:
+                keys.pass_over(bad.store, bad.ids)
+        return made
 
     def _identified(self, plan: RulePlan, elements: list[Element], named: list[tuple[str, ...]]) -> list[Ready]:
         """The elements with canonical ids in place, and merchant and store added; each with its external ids."""
@@ -137,7 +159,7 @@ class Finisher:
         if not self._rejected:
             return False
         names = rule.split("/")
-        return any(("/".join(names[:n]), element.index[:n]) in self._rejected for n in range(1, len(names) + 1))
+        return any(("/".join(names[:n]), element.position[:n]) in self._rejected for n in range(1, len(names) + 1))
 
     def _allowed(self, plan: RulePlan, element: Element) -> bool:
         connection = self._draft.reading.connection
@@ -164,12 +186,12 @@ class Finisher:
                 self._reject(plan, element, _invalid(plan, element, path, sentence))
         return good
 
-    def _written(self, plan: RulePlan, ready: list[Ready]) -> list[Command]:
+    def _written(self, plan: RulePlan, ready: list[Ready], keys: RuleKeys) -> list[Command]:
         if not ready:
             return []
         assert plan.schema is not None
         name, subjects, rule, tenant = plan.schema.name, plan.schema.subject, plan.name, self._tenant
-        next_key, event, dumps = self._keys.of_rule(rule).next, self._envelope.event, orjson.dumps
+        next_key, event, dumps = keys.next, self._envelope.event, orjson.dumps
         head = self._envelope.head(name)
         made = []
         for (index, values, external_store, version), external in ready:
@@ -192,7 +214,7 @@ class Finisher:
 
     def _reject(self, plan: RulePlan, element: Element, failure: Failure) -> None:
         self.failures.append(failure)
-        self._rejected.add((plan.name, element.index))
+        self._rejected.add((plan.name, element.position))
 
     def _unmapped(
         self, ref: Ref, plan: RulePlan | None = None, element: Element | None = None, column: Column | None = None
@@ -206,9 +228,9 @@ class Finisher:
             f"The {ref.kind} {ref.external_id!r}{where} is not mapped to a canonical id.",
             f"Map it (tiffin mapping set … {ref.kind} {ref.external_id} …), then replay.",
             place=str(column.place) if column else "",
-            path=payload_path(plan, element.index, column.expression) if plan and element and column else "",
+            path=payload_path(plan, element.position, column.expression) if plan and element and column else "",
             rule=plan.name if plan else "",
-            element=element.index[0] if element else None,
+            element=element.position[0] if element else None,
             facts={"kind": ref.kind, "within": ref.within, "external_id": ref.external_id},
         )
 
@@ -298,7 +320,7 @@ def _not_allowed(kind: str, external: str, plan: RulePlan | None = None, element
         f"The connection may not speak for the {kind} {external!r}.",
         f"Send it through the {kind}'s own connection, or widen this connection.",
         rule=plan.name if plan else "",
-        element=element.index[0] if element else None,
+        element=element.position[0] if element else None,
         facts={"kind": kind, "external_id": external},
     )
 
@@ -313,9 +335,9 @@ def _invalid(plan: RulePlan, element: Element, path: str, sentence: str) -> Fail
         f"{plan.rule.command}{'.' + path if path else ''}: {sentence}.",
         "Send the value, or correct the field's expression in the provider file.",
         place=str(column.place if column else plan.place),
-        path=payload_path(plan, element.index, column.expression if column else ""),
+        path=payload_path(plan, element.position, column.expression if column else ""),
         rule=plan.name,
-        element=element.index[0],
+        element=element.position[0],
         facts={"field": path},
     )
 

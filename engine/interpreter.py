@@ -20,7 +20,7 @@ from engine.failures import Failure, Refusal, Unauthorized
 from engine.finish import Policy, make_ids, outcome_of
 from engine.jsonata import EngineName, JsonataError, Program
 from engine.messages import Connection, Outcome, Ref, Reply, Request, Result
-from engine.model import Event, Feed, Provider, Rule
+from engine.model import Event, Expression, Feed, Provider, Rule
 from engine.plans import Local, RulePlan, make_plans
 from engine.reading import Head, Reading, ValuesProgram, as_text
 from engine.replies import ReplyWriter
@@ -68,7 +68,7 @@ def _branch(name: str, feed: Feed, provider: Provider, engine: EngineName, event
     head = Head(name, feed, event, engine)
     levels = (*((event.replies,) if event else ()), feed.replies, provider.replies)
     by_each: dict[str, list[str]] = {}
-    eaches = {}
+    eaches: dict[str, Expression] = {}
     for rule_name, rule in rules.items():
         if rule.each:
             by_each.setdefault(rule.each.text, []).append(rule_name)
@@ -92,7 +92,7 @@ class Interpreter:
         self._canon = canon
         self._replies = ReplyWriter((provider.replies,), engine)
         self.feeds = {name: CompiledFeed(name, feed, provider, engine) for name, feed in provider.feeds.items()}
-        self._policies: Mapping[str, Policy] = {**_POLICIES, **provider.unmapped}
+        self._policies: Mapping[str, Policy] = {**_POLICIES, **{str(kind): policy for kind, policy in provider.unmapped.items()}}
         per_store = provider.per_store
         self._per_store = (
             frozenset(per_store) if per_store is not None else _KINDS_PER_STORE.get(provider.family, frozenset())

@@ -78,7 +78,7 @@ class Program:
         self.binds = bool(reads(text).bindings)
         self._options = {**SERVING.options(), **_PINNED}
 
-    def evaluate(self, document: Any, bindings: Mapping[str, Any] | None, limits: Limits | None = None) -> Any:
+    def evaluate(self, document: Any, bindings: dict[str, Any] | None, limits: Limits | None = None) -> Any:
         """Raises JsonataError. Host functions may stand among the bindings (jlens and reference alike)."""
         if self.engine != "jlens":
             from engine.reference import evaluate_reference
@@ -92,7 +92,7 @@ class Program:
         except RecursionError:
             raise JsonataError("U1001", "the document is nested too deeply", None, None) from None
 
-    def evaluate_text(self, document: str, bindings: Mapping[str, Any] | None, limits: Limits | None = None) -> Any:
+    def evaluate_text(self, document: str, bindings: dict[str, Any] | None, limits: Limits | None = None) -> Any:
         """The same on JSON text; other threads run meanwhile."""
         options = self._options if limits is None else {**limits.options(), **_PINNED}
         try:

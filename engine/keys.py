@@ -90,21 +90,31 @@ class RuleKeys:
         self._hashed = hashed
         self._seen: dict[str, int] = {}
 
+    def pass_over(self, store: str, ids: Sequence[str]) -> None:
+        """Counts an element that gives no command: once it is mended, the others keep their keys."""
+        named = _named(store, ids)
+        self._seen[named] = self._seen.get(named, 0) + 1
+
     def next(self, store: str, ids: Sequence[str], data: bytes) -> tuple[str, str]:
         """(commandkey, id) of the next command for an entity, 32 hex digits each.
 
         `store` and `ids` are external ids. The key is the same for every attempt at the command, the id for
         the same content under that key. The second command for one entity has another key than the first.
         """
-        named = f"{len(store)}:{store}"
-        for one in ids:
-            named += f"{len(one)}:{one}"
+        named = _named(store, ids)
         occurrence = self._seen.get(named, 0)
         self._seen[named] = occurrence + 1
         hashed = self._hashed.copy()
         hashed.update(f"{named}#{occurrence}".encode("utf-8", "surrogatepass"))
         key = hashed.digest()
         return key.hex(), hashlib.blake2b(data, digest_size=_SIZE, key=key).hexdigest()
+
+
+def _named(store: str, ids: Sequence[str]) -> str:
+    named = f"{len(store)}:{store}"
+    for one in ids:
+        named += f"{len(one)}:{one}"
+    return named
 
 
 def canonical_id(tenant: str, provider: str, kind: str, within: str, external_id: str) -> str:

@@ -621,7 +621,7 @@ class Event(Node):
     let: dict[str, Expression] = Field(default_factory=dict, description="More names, after the feed's.")
     idempotency: Recipe | None = Field(None, description="Instead of the feed's.")
     commands: dict[str, Rule] = Field(default_factory=dict, description="What to do, by rule.")
-    replies: Replies = Field(default_factory=Replies, description="Before the feed's.")
+    replies: Replies = Field(default_factory=lambda: Replies(), description="Before the feed's.")
 
 
 class Limits(Node):
@@ -661,10 +661,10 @@ class Feed(Node):
     ] = Field(("json",), description="The formats of the body; of several, Content-Type decides.")
     unwrap: tuple[str, ...] = Field((), description="Dotted paths whose text is JSON, decoded in place.")
     gzip: Flag = Field(False, description="Content-Encoding gzip is accepted.")
-    limits: Limits = Field(default_factory=Limits, description="Bounds of one message.")
+    limits: Limits = Field(default_factory=lambda: Limits(), description="Bounds of one message.")
     connection: Expression | None = Field(None, description="Overrides the file's `connection:`.")
     scope: ScopeOf = Field(
-        default_factory=ScopeOf, description="Whose merchant and store a message speaks of."
+        default_factory=lambda: ScopeOf(), description="Whose merchant and store a message speaks of."
     )
     idempotency: Recipe = Field(description="How a repeated message is known.")
     let: dict[str, Expression] = Field(default_factory=dict, description="Names for values, in order.")
@@ -675,7 +675,7 @@ class Feed(Node):
     )
     commands: dict[str, Rule] = Field(default_factory=dict, description="What to do, by rule.")
     ignore: tuple[Ignored, ...] = Field((), description="What is left unread, and why.")
-    replies: Replies = Field(default_factory=Replies, description="Before the file's.")
+    replies: Replies = Field(default_factory=lambda: Replies(), description="Before the file's.")
     ack: Literal["persisted"] | None = Field(
         None, description="Answer once the request is durable, before the work."
     )
@@ -707,7 +707,7 @@ class Provider(Node):
     family: Family = Field(description="The kind of system; part of the URLs.")
     revision: Whole = Field(ge=1, description="Raised when what the file emits changes.")
     evidence: Literal["official", "observed", "assumed"] = Field(description="What the file rests on.")
-    defaults: Defaults = Field(default_factory=Defaults, description="What holds where nothing else is said.")
+    defaults: Defaults = Field(default_factory=lambda: Defaults(), description="What holds where nothing else is said.")
     auth: Auth = Field(description="How a request proves who sent it.")
     connection: Expression | None = Field(None, description="Selects the connection where the URL does not.")
     unmapped: dict[Kind, Literal["reject", "create", "park"]] = Field(
@@ -723,7 +723,7 @@ class Provider(Node):
         default_factory=dict, description="Tables from text to values, by name."
     )
     sensitive: tuple[str, ...] = Field((), description="Dotted payload paths that are stored encrypted.")
-    replies: Replies = Field(default_factory=Replies, description="Answers where a feed says nothing.")
+    replies: Replies = Field(default_factory=lambda: Replies(), description="Answers where a feed says nothing.")
     feeds: dict[str, Feed] = Field(min_length=1, description="The kinds of message, by name.")
     handshakes: Unbuilt = Field(None, description="Pings and codes that prove an address.")
     extends: Unbuilt = Field(None, description="Another file that this one changes.")

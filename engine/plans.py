@@ -105,9 +105,9 @@ def _read_beside(column: Column, objects: list[Values], fail: Fail) -> None:
 def as_list(value: Any) -> list[Any]:
     """A list in any of the shapes providers send: an array, an object of numbered keys, a lone value."""
     if value.__class__ is list:
-        return value  # type: ignore[no-any-return]
-    if value.__class__ is dict and value and all(key.isdigit() for key in value):
-        return list(value.values())
+        return value
+    if value.__class__ is dict and value and all(key.isascii() and key.isdigit() for key in value):
+        return [value[key] for key in sorted(value, key=int)]
     return [] if value == "" else [value]
 
 

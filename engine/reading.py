@@ -98,7 +98,7 @@ class Head:
         self._feed = name
         scope = event.scope if event and event.scope else feed.scope
         chosen = event.idempotency if event and event.idempotency else feed.idempotency
-        self._idempotency: Idempotency | None = None if chosen == "none" else chosen  # type: ignore[assignment]
+        self._idempotency: Idempotency | None = None if chosen == "none" else chosen
         self._store = scope.store
         values = {**_scope_values(scope), **_key_values(self._idempotency)}
         self._parts = tuple(name for name in values if name.startswith("k"))

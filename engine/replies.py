@@ -33,7 +33,7 @@ class ReplyWriter:
         program = self._programs.get(verdict)
         return program is not None and f"${name}" in program.text
 
-    def write(self, verdict: str, document: Any, bindings: Mapping[str, Any]) -> Reply:
+    def write(self, verdict: str, document: Any, bindings: dict[str, Any]) -> Reply:
         """The reply of a verdict. An expression that fails here falls back to the receipt."""
         spec = self._specs.get(verdict)
         headers = tuple(spec.headers.items()) if spec else ()
@@ -50,7 +50,7 @@ class ReplyWriter:
         return Reply(spec.status, (kind, *headers), body)
 
     def _body(
-        self, verdict: str, spec: ReplySpec, document: Any, bindings: Mapping[str, Any]
+        self, verdict: str, spec: ReplySpec, document: Any, bindings: dict[str, Any]
     ) -> tuple[tuple[str, str], bytes]:
         program = self._programs.get(verdict)
         value = program.evaluate(document, bindings) if program else None
@@ -76,7 +76,7 @@ def _rendered(spec: ReplySpec) -> Rendered | None:
     return next((v for v in (spec.json_, spec.text) if isinstance(v, Rendered)), None)
 
 
-def _receipt(verdict: str, bindings: Mapping[str, Any]) -> Any:
+def _receipt(verdict: str, bindings: dict[str, Any]) -> Any:
     receipt = bindings.get("receipt") or {}
     problem = bindings.get("problem")
     return {"verdict": verdict, **receipt, **({"problem": problem} if problem and "failures" not in receipt else {})}

@@ -57,7 +57,7 @@ def masked(text: str, start: int, offset: int) -> str:
     Every other place of the text stays what it is, so that the rest of the file can be read.
     """
     end = max(_value_end(text, start, offset), start + 1)
-    return text[:start] + re.sub(r"[^\r\n]", "x", text[start:end]) + text[end:]
+    return text[:start] + re.sub(r"\S", "x", text[start:end]) + text[end:]
 
 
 _TEXT = re.compile(r"\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'|`[^`\n]*`")

@@ -94,17 +94,18 @@ def read_context(provider: str, file: Path) -> Context:
 
 def context_of(provider: str, said: Mapping[str, Any]) -> Context:
     connection = said.get("connection") or {}
-    lists = {name: tuple(connection.get(name, ())) for name in ("keys", "stores", "allow")}
-    texts = {name: connection.get(name) for name in ("time_zone", "currency")}
     made = Connection(
         connection.get("id", "trial"),
         connection.get("tenant", "trial"),
         provider,
         {name: (value.encode(),) for name, value in connection.get("secrets", {}).items()},
+        keys=tuple(connection.get("keys", ())),
         merchant=connection.get("merchant", ""),
+        stores=tuple(connection.get("stores", ())),
+        allow=tuple(connection.get("allow", ())),
+        time_zone=connection.get("time_zone"),
+        currency=connection.get("currency"),
         settings=connection.get("settings", {}),
-        **lists,
-        **texts,
     )
     mappings = {
         Ref(m["kind"], m.get("within", m.get("store", "")), m["external_id"]): m["canonical_id"]

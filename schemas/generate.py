@@ -6,6 +6,7 @@ schemas/provider.schema.json, docs/reference/provider-file.md and docs/reference
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,31 @@ from schemas.diagnostics import diagnostics
 
 ROOT = Path(__file__).resolve().parent.parent
 _ID = "https://tiffin.dev/schemas/provider.schema.json"
-_SHORT = {"Expression": "expression"}
 
 
 def provider_schema() -> dict[str, Any]:
     """The provider file as JSON Schema 2020-12, for editors."""
     made = Provider.model_json_schema(by_alias=True)
+    for part in (made, *made["$defs"].values()):
+        part["properties"] = {key: one for key, one in part["properties"].items() if not _unbuilt(one)}
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": _ID}
-    return {**head, **made, "title": "Provider file"}
+    made.pop("title", None)
+    widened: dict[str, Any] = _any_of({**head, "title": "Provider file", **made})
+    return widened
+
+
+def _any_of(part: Any) -> Any:
+    """A literal document may hold anything, also what `{expr: …}` looks like: members are not exclusive."""
+    if isinstance(part, list):
+        return [_any_of(inner) for inner in part]
+    if not isinstance(part, dict):
+        return part
+    return {"anyOf" if key == "oneOf" else key: _any_of(inner) for key, inner in part.items()}
+
+
+def _unbuilt(field: Mapping[str, Any]) -> bool:
+    """Keys that refuse to load are not offered."""
+    return field.get("type") == "null"
 
 
 def schema_text() -> str:
@@ -60,7 +78,7 @@ def _takes(field: Mapping[str, Any]) -> str:
     for key in ("anyOf", "oneOf"):
         if key in field:
             members = [m for m in field[key] if m.get("type") != "null"]
-            return " or ".join(dict.fromkeys(_takes(m) for m in members)) or "not built yet"
+            return " or ".join(dict.fromkeys(_takes(m) for m in members))
     if "const" in field:
         return f"`{_literal(field['const'])}`"
     if "enum" in field:
@@ -70,12 +88,12 @@ def _takes(field: Mapping[str, Any]) -> str:
 
 def _plain(field: Mapping[str, Any]) -> str:
     kind = field.get("type", "any value")
-    if kind == "null":
-        return "not built yet"
     if kind == "array":
         return f"list of {_takes(field.get('items', {}))}"
     if kind == "object":
-        return f"mapping to {_takes(inner)}" if isinstance(inner := field.get("additionalProperties"), dict) else "mapping"
+        return (
+            f"mapping to {_takes(inner)}" if isinstance(inner := field.get("additionalProperties"), dict) else "mapping"
+        )
     return {"string": "text", "integer": "whole number", "boolean": "true or false"}.get(kind, kind)
 
 
@@ -96,7 +114,9 @@ def diagnostics_text() -> str:
     for one in diagnostics():
         parts.append(f"\n## `{one.code}`\n\n{one.severity.capitalize()}. {one.says}\n")
         if one.example:
-            shown = "".join(line if len(line) < 160 else f"{line[:156].rstrip()}…\n" for line in one.example.splitlines(True))
+            shown = "".join(
+                line if len(line) < 160 else f"{line[:156].rstrip()}…\n" for line in one.example.splitlines(True)
+            )
             parts.append(f"\n```yaml\n{_visible(shown)}```\n")
     return "".join(parts)
 
@@ -113,11 +133,25 @@ FILES: Mapping[str, Callable[[], str]] = {
 """What is written where, from the repository's root."""
 
 
-def main() -> None:
+def outdated() -> list[str]:
+    """The files that are not what they would be written as."""
+    return [path for path, text in FILES.items() if not _current(ROOT / path, text())]
+
+
+def _current(path: Path, text: str) -> bool:
+    return path.is_file() and path.read_text(encoding="utf-8") == text
+
+
+def main() -> int:
+    if sys.argv[1:] == ["--check"]:
+        for path in outdated():
+            print(f"{path} is not current: run python -m schemas.generate")
+        return 1 if outdated() else 0
     for path, text in FILES.items():
         (ROOT / path).parent.mkdir(parents=True, exist_ok=True)
         (ROOT / path).write_text(text(), encoding="utf-8")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

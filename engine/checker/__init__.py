@@ -69,9 +69,7 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def check(
-    text: str, file: str, canon: Canon, samples: Mapping[str, Sequence[Any]] | None = None
-) -> list[Problem]:
+def check(text: str, file: str, canon: Canon, samples: Mapping[str, Sequence[Any]] | None = None) -> list[Problem]:
     """Every problem of a provider file, in order of place. Never raises, whatever the text.
 
     `samples` are decoded payloads by feed; with them, payload fields that none of them has are told.
@@ -100,12 +98,12 @@ def _checked(
     if read.provider is not None:
         context = Context(read, read.provider, canon, samples)
         found |= {problem for rule in RULES for problem in rule(context)}
-    return _told_once(found), read.provider
+    return _told_once(found, document.problems), read.provider
 
 
-def _told_once(found: Iterable[Problem]) -> list[Problem]:
-    """In order of place. Of an expression that wants quotes nothing else is said: YAML cut it short."""
-    unquoted = {p.place for p in found if p.code == "unquoted_expression"}
-    kept = [p for p in found if p.place not in unquoted or p.code == "unquoted_expression"]
+def _told_once(found: Iterable[Problem], of_yaml: Iterable[Problem]) -> list[Problem]:
+    """In order of place. Where YAML itself went wrong, or cut an expression short, nothing else is said."""
+    spoilt = {p.place for p in of_yaml} | {p.place for p in found if p.code == "unquoted_expression"}
+    kept = {p for p in found if p.place not in spoilt or p.code == "unquoted_expression"} | set(of_yaml)
     distinct = {(p.place, p.code, p.message): p for p in kept}
     return sorted(distinct.values(), key=lambda p: (p.place, p.code, p.message))

@@ -53,9 +53,7 @@ def _timestamp(context: Context, scheme: HmacScheme, path: Path) -> Iterator[Pro
         yield Problem(context.place((*path, "scheme")), "no_replay_protection", message, hint, "warning")
     elif not _signed(scheme, scheme.timestamp):
         message = "the timestamp is not among what is signed, so anybody can renew it"
-        yield Problem(
-            context.place(at, key=True), "timestamp_not_signed", message, "add it to sign", "warning"
-        )
+        yield Problem(context.place(at, key=True), "timestamp_not_signed", message, "add it to sign", "warning")
     elif scheme.timestamp.signature and scheme.signature.parser != "pairs":
         message = "the timestamp is a part of the signature, which is not read as pairs"
         place = context.place((*at, "signature"))
@@ -67,9 +65,7 @@ def _signature(context: Context, signature: Signature, path: Path) -> Iterator[P
     if context.touched(path):
         return
     if signature.parser == "pairs" and not signature.take:
-        yield Problem(
-            place, "take_missing", "pairs need the name of the part that holds the signature", "add take: v1"
-        )
+        yield Problem(place, "take_missing", "pairs need the name of the part that holds the signature", "add take: v1")
     if signature.parser != "plain" and signature.separator and signature.separator in signature.prefix:
         message = "a prefix with the separator in it can never match"
         yield Problem(place, "prefix_holds_separator", message, "choose another separator")
@@ -78,12 +74,9 @@ def _signature(context: Context, signature: Signature, path: Path) -> Iterator[P
 def _signed(scheme: HmacScheme, timestamp: Timestamp) -> bool:
     if timestamp.body is not None:
         return any(
-            part in ("raw_body", "minified_body") or isinstance(part, BodyPart | DigestPart)
-            for part in scheme.sign
+            part in ("raw_body", "minified_body") or isinstance(part, BodyPart | DigestPart) for part in scheme.sign
         )
-    if timestamp.query is not None and any(
-        part == "url" or isinstance(part, SortedParamsPart) for part in scheme.sign
-    ):
+    if timestamp.query is not None and any(part == "url" or isinstance(part, SortedParamsPart) for part in scheme.sign):
         return True
     return any(_is_timestamp(part, timestamp) for part in _parts(scheme.sign))
 

@@ -35,22 +35,16 @@ def _rule(context: Context, site: RuleSite) -> Iterator[Problem]:
 
 def _without_command(context: Context, site: RuleSite) -> Iterator[Problem]:
     name = site.path[-1]
-    if site.rule.fields:
-        place = context.place((*site.path, "fields"), key=True)
-        yield Problem(place, "fields_without_command", f"{name} has fields but no command", "add command:")
-    elif not site.rule.commands:
+    for key, written in (("fields", bool(site.rule.fields)), ("version", site.rule.version is not None)):
+        if written:
+            message = f"{name} has {key} but no command"
+            place = context.place((*site.path, key), key=True)
+            yield Problem(place, f"{key}_without_command", message, "add command:")
+            return
+    if not site.rule.commands:
         place = context.place(site.path, key=True)
-        yield Problem(
-            place, "rule_does_nothing", f"{name} has neither a command nor nested commands", "add command:"
-        )
-    if site.rule.version is not None:
-        place = context.place((*site.path, "version"), key=True)
-        yield Problem(
-            place,
-            "version_without_command",
-            f"{name} has a version but no command",
-            "move it to a rule with one",
-        )
+        message = f"{name} has neither a command nor nested commands"
+        yield Problem(place, "rule_does_nothing", message, "add command:")
 
 
 def _missing(context: Context, site: RuleSite, schema: CommandSchema) -> Iterator[Problem]:

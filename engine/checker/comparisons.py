@@ -37,9 +37,7 @@ def _comparison(site: Site, path: Operand, operator: str, number: Operand) -> Pr
         hint = f'write {path.text} {operator} "{number.text}"'
     else:
         hint = f"write $number({path.text}) {operator} {number.text}"
-    message = (
-        f"{path.text} is text, as every number of a payload is, and is compared with the number {number.text}"
-    )
+    message = f"{path.text} is text, as every number of a payload is, and is compared with the number {number.text}"
     return Problem(site.place(path.start), "number_comparison", message, hint)
 
 
@@ -47,9 +45,7 @@ def _members(site: Site) -> Iterator[Problem]:
     """`status in [1, 2]`."""
     for operation in operations(site, frozenset({"in"})):
         inside = tokens(operation.right.text)
-        listed = (
-            inside[:1] and inside[0].text == "[" and all(t.kind in ("number", "operator") for t in inside)
-        )
+        listed = inside[:1] and inside[0].text == "[" and all(t.kind in ("number", "operator") for t in inside)
         numbers = [t.text for t in inside if t.kind == "number"]
         if operation.left.kind == "path" and listed and numbers:
             quoted = ", ".join(f'"{number}"' for number in numbers)
@@ -65,8 +61,6 @@ def _summed(site: Site) -> Iterator[Problem]:
         for operand in (operation.left, operation.right):
             if operand.kind == "path" and operand.start not in told:
                 told.add(operand.start)
-                message = (
-                    f"{operand.text} is text, as every number of a payload is, and cannot be reckoned with"
-                )
+                message = f"{operand.text} is text, as every number of a payload is, and cannot be reckoned with"
                 hint = f"write $number({operand.text}); a name with - in it stands in backticks"
                 yield Problem(site.place(operand.start), "text_arithmetic", message, hint)

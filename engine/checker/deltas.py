@@ -16,12 +16,7 @@ def deltas(context: Context) -> Iterator[Problem]:
     told: set[tuple[str, ...]] = set()
     for site in context.rules:
         at = site.idempotency_path
-        if (
-            site.rule.command == _DELTA
-            and at not in told
-            and not context.touched(at)
-            and not _told_apart(site)
-        ):
+        if site.rule.command == _DELTA and at not in told and not context.touched(at) and not _told_apart(site):
             told.add(at)
             message = "a change of stock that is applied twice stays wrong: it needs an id or a time"
             hint = "write event_id: […], or map occurred_at or reference from the payload"

@@ -35,15 +35,11 @@ def _unknown(context: Context, site: FieldSite) -> Problem:
 def _list(context: Context, site: FieldSite, spec: ListField, schema: FieldSchema) -> Iterator[Problem]:
     place = context.place(site.path, key=True)
     if not isinstance(schema.items, Mapping):
-        yield Problem(
-            place, "list_expected", f"{schema.name} is not a list of objects", "write one expression for it"
-        )
+        yield Problem(place, "list_expected", f"{schema.name} is not a list of objects", "write one expression for it")
         return
     for name, inner in schema.items.items():
         if inner.required and name not in spec.fields and not context.touched((*site.path, "fields", name)):
-            yield Problem(
-                place, "missing_field", f"each of {schema.name} needs {name}", f"add {name}: to its fields"
-            )
+            yield Problem(place, "missing_field", f"each of {schema.name} needs {name}", f"add {name}: to its fields")
 
 
 def _mapped_list(context: Context, site: FieldSite, spec: Mapped) -> Iterator[Problem]:

@@ -11,9 +11,7 @@ from engine.problems import Problem
 from engine.yaml12 import Path
 
 _ATTEMPT_WORDS = ("attempt", "retry", "delivery-id", "delivery_id", "deliveryid", "webhook-delivery")
-_VALUE_WORDS = frozenset(
-    {"quantity", "qty", "stock", "price", "amount", "available", "instock", "inventory", "status"}
-)
+_VALUE_WORDS = frozenset({"quantity", "qty", "stock", "price", "amount", "available", "instock", "inventory", "status"})
 _TIME_WORDS = ("time", "date", "_at", "version", "sequence")
 
 

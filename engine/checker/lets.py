@@ -22,18 +22,14 @@ def lets(context: Context) -> Iterator[Problem]:
         for name, expression in table.items():
             if name in BUILT_IN or name in REPLY_GLOBALS:
                 message = f"${name} stands for something already"
-                yield Problem(
-                    context.place((*path, name), key=True), "let_name", message, "choose another name"
-                )
+                yield Problem(context.place((*path, name), key=True), "let_name", message, "choose another name")
             elif not _NAME.match(name):
                 message = f"{str(name)!r} cannot be a variable's name"
                 hint = "begin with a letter; letters, digits and _ may follow"
                 yield Problem(context.place((*path, name), key=True), "let_name", message, hint)
             if expression.scalar.start.file and (at := _function(tokens(expression.text))) is not None:
                 hint = "use the function where it is needed, or a lookup"
-                yield Problem(
-                    expression.scalar.place(at), "let_function", "let holds data, not functions", hint
-                )
+                yield Problem(expression.scalar.place(at), "let_function", "let holds data, not functions", hint)
 
 
 def _function(found: list[Token]) -> int | None:

@@ -27,7 +27,7 @@ def lookups(context: Context) -> Iterator[Problem]:
             hint = f"did you mean {near[0]}?" if near else f"add {spec.lookup}: under lookups"
             place = context.place((*path, "lookup"))
             yield Problem(place, "unknown_lookup", f"there is no lookup {str(spec.lookup)!r}", hint)
-    if context.holes:
+    if context.holes or context.document.problems:
         return
     for name in known.keys() - used:
         place = context.place(("lookups", name), key=True)

@@ -17,9 +17,7 @@ def names(context: Context) -> Iterator[Problem]:
     for site in context.rules:
         if not _RULE.match(site.path[-1]):
             message = f"{str(site.path[-1])!r} cannot name a rule"
-            yield Problem(
-                context.place(site.path, key=True), "rule_name", message, "use letters, digits, - and _"
-            )
+            yield Problem(context.place(site.path, key=True), "rule_name", message, "use letters, digits, - and _")
         for code in site.rule.check:
             if not _CODE.match(code):
                 place = context.place((*site.path, "check", code), key=True)

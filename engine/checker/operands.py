@@ -43,12 +43,7 @@ def operations(site: Site, wanted: frozenset[str]) -> Iterator[Operation]:
     reader = _Reader(site, found)
     tight = wanted <= ARITHMETIC
     for n, token in enumerate(found):
-        binary = (
-            token.text in wanted
-            and token.kind in ("operator", "name")
-            and n > 0
-            and ends_a_value(found[n - 1])
-        )
+        binary = token.text in wanted and token.kind in ("operator", "name") and n > 0 and ends_a_value(found[n - 1])
         if not binary or (token.kind == "name" and token.text not in _WORDS) or _wildcard(found, n):
             continue
         left, right = reader.before(n, tight), reader.after(n, tight)
@@ -77,9 +72,7 @@ class _Reader:
         self.site, self.found, self.depth = site, found, depth
         self._own = bound(found)
         self._made = {
-            t.text.strip("\"'")
-            for n, t in enumerate(found[:-1])
-            if t.kind == "text" and found[n + 1].text == ":"
+            t.text.strip("\"'") for n, t in enumerate(found[:-1]) if t.kind == "text" and found[n + 1].text == ":"
         }
 
     def before(self, n: int, tight: bool) -> Operand:
@@ -158,20 +151,14 @@ class _Reader:
         if token.kind == "variable":
             return self._is_payload_variable(token, last == begin)
         if token.text == ")" and opening(self.found, last) == begin:
-            return (
-                ";" not in [t.text for t in self.found[begin:last]] and self._kind(begin + 1, last) == "path"
-            )
+            return ";" not in [t.text for t in self.found[begin:last]] and self._kind(begin + 1, last) == "path"
         if token.kind != "name" or token.text.strip("`") in self._made:
             return False
         return last > begin or token.text not in ("true", "false", "null", "function")
 
     def _is_payload_variable(self, token: Token, alone: bool) -> bool:
         if token.text in ("$", "$$"):
-            return (
-                alone
-                and len(self.found) > 1
-                and not any(t.text in ("[", "function", "λ", "(") for t in self.found)
-            )
+            return alone and len(self.found) > 1 and not any(t.text in ("[", "function", "λ", "(") for t in self.found)
         given = self.site.lets.get(token.text[1:])
         if given is None or not alone or self.depth > 4:
             return False

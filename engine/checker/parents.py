@@ -14,11 +14,7 @@ def parents(context: Context) -> Iterator[Problem]:
     for site in context.sites:
         found = tokens(site.expression.text)
         for n, token in enumerate(found):
-            if (
-                token.kind == "operator"
-                and token.text == "%"
-                and not ends_a_value(found[n - 1] if n else None)
-            ):
+            if token.kind == "operator" and token.text == "%" and not ends_a_value(found[n - 1] if n else None):
                 message = "the parent operator % is refused"
                 hint = "name what is round the element with let, in the outer rule, and write $name here"
                 yield Problem(site.place(token.start), "parent_refused", message, hint)

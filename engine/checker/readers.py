@@ -43,9 +43,7 @@ def _reader(context: Context, path: tuple[str, ...], spec: Mapped, schema: Field
     fitting = ("list",) if schema.is_list else _READ_BY.get(schema.reader or "", ())
     if spec.lookup is not None:
         message = f"what a lookup gives is not read as {spec.as_}"
-        yield Problem(
-            context.place((*path, "as"), key=True), "option_without_use", message, "remove as, or the lookup"
-        )
+        yield Problem(context.place((*path, "as"), key=True), "option_without_use", message, "remove as, or the lookup")
     elif spec.as_ not in fitting:
         own = "list" if schema.is_list else schema.reader
         hint = f"one of {', '.join(fitting)}" if fitting else f"remove as: its own reader is {own}"

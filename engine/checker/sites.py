@@ -29,9 +29,7 @@ BEFORE_CONNECTION = frozenset({"request"})
 GLOBALS = frozenset({"request", "settings"})
 REPLY_GLOBALS = GLOBALS | {"results", "problem", "receipt", "view", "urls"}
 
-Role = Literal[
-    "connection", "let", "event", "scope", "key", "each", "when", "check", "field", "version", "reply"
-]
+Role = Literal["connection", "let", "event", "scope", "key", "each", "when", "check", "field", "version", "reply"]
 Lets = Mapping[str, Expression]
 
 

@@ -67,9 +67,7 @@ def _problem(context: Context, site: Site, error: JsonataError) -> Problem:
         return Problem(scalar.start, "unquoted_expression", message, "quote this expression: '…'")
     place = scalar.place(min(error.start or 0, len(scalar)))
     message = error.message[:1].lower() + error.message[1:] if scalar.strip() else "the expression is empty"
-    return Problem(
-        place, "expression_syntax", f"JSONata: {message}", _HINTS.get(error.code, "correct the expression")
-    )
+    return Problem(place, "expression_syntax", f"JSONata: {message}", _HINTS.get(error.code, "correct the expression"))
 
 
 def _cut_by_a_comment(context: Context, site: Site) -> bool:

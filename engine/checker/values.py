@@ -58,11 +58,7 @@ def _looked_up(value: Any, schema: FieldSchema) -> Advice:
     """What a lookup gives is canonical already; no reader sees it."""
     if advice := _unfit(value, schema):
         return advice
-    if (
-        value is not None
-        and schema.reader == "decimal"
-        and not (isinstance(value, str) and _DECIMAL.match(value))
-    ):
+    if value is not None and schema.reader == "decimal" and not (isinstance(value, str) and _DECIMAL.match(value)):
         return f"{schema.name} is a decimal number as text", f'quote it: "{value}"'
     composed = schema.reader in ("money", "quantity") and value is not None and not isinstance(value, Mapping)
     if composed:
@@ -79,11 +75,7 @@ def _literal(value: Any, schema: FieldSchema) -> Advice:
         return f"{schema.name} is a list", "write [ … ]"
     if advice := _unfit(value, schema):
         return advice
-    if (
-        value is None
-        or isinstance(value, Mapping | list)
-        or schema.reader in ("text", "id", "flag", "object", None)
-    ):
+    if value is None or isinstance(value, Mapping | list) or schema.reader in ("text", "id", "flag", "object", None):
         return None
     try:
         _reader(schema.reader or "text")(str(value))
@@ -109,9 +101,7 @@ def _unfit(value: Any, schema: FieldSchema) -> Advice:
         hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(map(str, schema.enum))}"
         return f"{schema.name} cannot be {str(value)!r}", hint
     for reader, kind, expected in _KINDS:
-        if schema.reader == reader and not (
-            isinstance(value, kind) and not (kind is int and isinstance(value, bool))
-        ):
+        if schema.reader == reader and not (isinstance(value, kind) and not (kind is int and isinstance(value, bool))):
             hint = (
                 f'quote it: "{str(value).lower() if isinstance(value, bool) else value}"'
                 if kind is str

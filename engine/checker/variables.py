@@ -41,14 +41,6 @@ def _hint(site: Site, name: str) -> str:
         return f"let names hold from the next line on: define ${name} further up" if site.role == "let" else (
             f"${name} is named by a let that is read only after this")  # fmt: skip
     if name in REPLY_GLOBALS:
-        return (
-            "it is there in replies only"
-            if name not in ("request", "settings")
-            else "it is not known this early"
-        )
+        return "it is there in replies only" if name not in ("request", "settings") else "it is not known this early"
     near = difflib.get_close_matches(name, sorted(site.names), 1)
-    return (
-        f"did you mean ${near[0]}?"
-        if near
-        else f"known here: {', '.join(f'${n}' for n in sorted(site.names))}"
-    )
+    return f"did you mean ${near[0]}?" if near else f"known here: {', '.join(f'${n}' for n in sorted(site.names))}"

@@ -45,7 +45,7 @@ def menu(request: pytest.FixtureRequest) -> RulesProgram:
 
 def test_an_elements_index_is_its_position_in_the_payload(menu: RulesProgram) -> None:
     document = {"items": [None, {"id": "a", "active": "0"}, {"id": "b", "name": "B", "price": "1"}]}
-    assert [(row.index, row.values["item_id"]) for row in menu.evaluate(document, {}, 0).rows["items"]] == [((2,), "b")]
+    assert [(row.position, row.values["item_id"]) for row in menu.evaluate(document, {}, 0).rows["items"]] == [((2,), "b")]
 
 
 @pytest.mark.parametrize("items", [[{"id": "a", "name": "A"}], {"id": "a", "name": "A"}])
@@ -76,7 +76,7 @@ def test_a_failed_check_is_marked_and_a_passed_one_leaves_no_trace(menu: RulesPr
 def test_a_nested_rule_sees_its_parent_through_let(menu: RulesProgram) -> None:
     document = {"items": [{"id": "a", "name": "A", "variation": [{"id": "v"}, {"id": "w"}]}]}
     rows = menu.evaluate(document, {}, 0).rows["items/variants"]
-    assert [(row.index, row.values) for row in rows] == [
+    assert [(row.position, row.values) for row in rows] == [
         ((0, 0), {"variant_id": "v", "item_id": "a"}),
         ((0, 1), {"variant_id": "w", "item_id": "a"}),
     ]
