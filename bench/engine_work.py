@@ -27,10 +27,14 @@ def interpreter(name: str) -> Interpreter:
     return Interpreter(load_file(path.read_text(), str(path), schemas.canon()), "0" * 64, schemas.canon())
 
 
-def compare(name: str, feed: str, body: bytes, hand: Callable[..., list[bytes]], rounds: int, repeats: int) -> dict[str, float]:
+def compare(
+    name: str, feed: str, body: bytes, hand: Callable[..., list[bytes]], rounds: int, repeats: int
+) -> dict[str, float]:
     """Milliseconds of the interpreter and of the hand-written code, interleaved; medians and their ratio."""
     made = interpreter(name)
-    request = Request("POST", "http://bench/x", "/x", (), ((b"content-type", b"application/json"),), body, "", datetime.now(UTC))
+    request = Request(
+        "POST", "http://bench/x", "/x", (), ((b"content-type", b"application/json"),), body, "", datetime.now(UTC)
+    )
     connection = Connection("bench", "bench", name)
     drafted = made.draft(made.read(feed, request, connection))
     ids = {tuple(ref): f"c_{ref.external_id}" for ref in drafted.refs}
@@ -66,7 +70,8 @@ def _same(outcome: Outcome, events: list[bytes]) -> None:
     """The two must do the same work: their commands are compared before anything is timed."""
     mine = sorted(orjson.dumps([c.name, c.data], option=orjson.OPT_SORT_KEYS) for c in outcome.commands)
     theirs = sorted(
-        orjson.dumps([e["type"].split(".")[1], e["data"]], option=orjson.OPT_SORT_KEYS) for e in map(orjson.loads, events)
+        orjson.dumps([e["type"].split(".")[1], e["data"]], option=orjson.OPT_SORT_KEYS)
+        for e in map(orjson.loads, events)
     )
     if mine != theirs or outcome.failures:
         raise SystemExit(f"the hand-written code does other work: {outcome.failures[:1]} {len(mine)} {len(theirs)}")

@@ -60,9 +60,7 @@ def handle(request: Request, body: bytes) -> Any:
         key = "event_id:" + hashlib.sha256(f"{TENANT}|{PROVIDER}|{document['eventId']}".encode()).hexdigest()[:32]
         claimed = connection.execute(
             insert_or(t.keys)
-            .values(
-                tenant=TENANT, provider=PROVIDER, key_text=key, delivery=delivery, state="done", claimed_at=micros
-            )
+            .values(tenant=TENANT, provider=PROVIDER, key_text=key, delivery=delivery, state="done", claimed_at=micros)
             .on_conflict_do_nothing()
             .returning(t.keys.c.delivery)
         ).first()

@@ -282,9 +282,7 @@ def _offer(
             return rejected(error.args[0])
 
 
-def _take_report(
-    reports: list[PublishError | None], index: int, error: KafkaError | None, record: Record
-) -> None:
+def _take_report(reports: list[PublishError | None], index: int, error: KafkaError | None, record: Record) -> None:
     reports[index] = None if error is None else reported(error)
 
 

@@ -12,9 +12,7 @@ class Tail:
     of each partition, to be handed back as `resume_at` by a reader that keeps its place.
     """
 
-    def __init__(
-        self, bus: Bus, topic: str, *, from_beginning: bool = False, resume_at: tuple[int, ...] = ()
-    ) -> None:
+    def __init__(self, bus: Bus, topic: str, *, from_beginning: bool = False, resume_at: tuple[int, ...] = ()) -> None:
         self._bus, self._topic = bus, topic
         count = bus.partitions(topic)
         if from_beginning or resume_at:

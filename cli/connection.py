@@ -29,11 +29,15 @@ def connection() -> None:
 @connection.command()
 @click.argument("provider")
 @click.option("--tenant", required=True, help="Whose connection it is.")
-@click.option("--secret", "secrets", multiple=True, help="NAME=VALUE, NAME=@file or NAME=env:VARIABLE; may be repeated.")
+@click.option(
+    "--secret", "secrets", multiple=True, help="NAME=VALUE, NAME=@file or NAME=env:VARIABLE; may be repeated."
+)
 @click.option("--id", "id_", help="Its id, which stands in URLs. [default: made up]")
 @click.option("--key", "keys", multiple=True, help="What the file's `connection:` says for it; may be repeated.")
 @click.option("--merchant", default="", help="Canonical id of the merchant it speaks for. [default: the tenant]")
-@click.option("--store", "stores", multiple=True, help="Canonical id of a store it may speak for; none: all mapped ones.")
+@click.option(
+    "--store", "stores", multiple=True, help="Canonical id of a store it may speak for; none: all mapped ones."
+)
 @click.option("--allow", multiple=True, help="CIDR block of addresses that may call; none: any.")
 @click.option("--time-zone", help="IANA zone of times without one.")
 @click.option("--currency", help="ISO 4217 code of money without one.")

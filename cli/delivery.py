@@ -52,7 +52,11 @@ def list_(limit: int, as_json: bool, data: Path | None, **given: Any) -> None:
         print_json([asdict(one) for one in found])
         return
     rows = [(d.id, d.received_at, d.tenant, d.provider, d.feed, d.event, d.state, d.commands, d.attempt) for d in found]
-    print_table(("id", "received", "tenant", "provider", "feed", "event", "state", "commands", "attempts"), rows, "No deliveries.")
+    print_table(
+        ("id", "received", "tenant", "provider", "feed", "event", "state", "commands", "attempts"),
+        rows,
+        "No deliveries.",
+    )
 
 
 @delivery.command()
@@ -97,7 +101,9 @@ def _told(found: Any, outcomes: list[Any], wrong: list[Any]) -> dict[str, Any]:
             "method": found.method,
             "url": found.url,
             "headers": orjson.loads(found.headers),
-            "body": "(sealed: it holds a secret)" if found.body_sealed else found.body.decode("utf-8", "backslashreplace"),
+            "body": "(sealed: it holds a secret)"
+            if found.body_sealed
+            else found.body.decode("utf-8", "backslashreplace"),
             "peer": found.peer,
         },
         "spec_hash": found.spec_hash,
@@ -128,7 +134,9 @@ def _print(told: dict[str, Any]) -> None:
     click.echo(f"{told['id']}  {told['state']}")
     click.echo(f"{told['tenant']} · {told['provider']} · {told['feed']} · connection {told['connection']}")
     request = told["request"]
-    click.echo(f"\n{request['method']} {request['url']}   from {request['peer']} at {told['received_at']:%Y-%m-%d %H:%M:%S} UTC")
+    click.echo(
+        f"\n{request['method']} {request['url']}   from {request['peer']} at {told['received_at']:%Y-%m-%d %H:%M:%S} UTC"
+    )
     for name, value in request["headers"]:
         click.echo(f"  {name}: {value!r}" if not value.isprintable() else f"  {name}: {value}")
     body = request["body"]
@@ -139,7 +147,9 @@ def _print(told: dict[str, Any]) -> None:
         if attempt["duplicate_of"]:
             click.echo(f"  duplicate of {attempt['duplicate_of']}")
     for failure in told["failures"]:
-        click.echo(f"\n{failure['class']}/{failure['code']} (failure {failure['id']}): {failure['message']}\n  {failure['next_step']}")
+        click.echo(
+            f"\n{failure['class']}/{failure['code']} (failure {failure['id']}): {failure['message']}\n  {failure['next_step']}"
+        )
 
 
 @delivery.command()
@@ -193,18 +203,29 @@ async def _replay(data: Path | None, ids: list[str], as_json: bool) -> Counter[s
     await service.start()
     verdicts: Counter[str] = Counter()
     try:
-        with click.progressbar(length=len(ids), label="replaying", file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
+        with click.progressbar(
+            length=len(ids), label="replaying", file=sys.stderr, hidden=not sys.stderr.isatty()
+        ) as bar:
             async for one in service.replay.run(ids):
                 verdicts[one.verdict] += 1
                 if as_json:
                     print_json_line({"delivery": one.delivery, "verdict": one.verdict, "commands": one.commands,
                                      "failures": [f.to_json() for f in one.failures]})  # fmt: skip
                 elif one.verdict != "accepted":
-                    click.echo(f"{one.delivery}  {one.verdict or 'not run'}  {one.failures[0].message if one.failures else ''}")
+                    click.echo(
+                        f"{one.delivery}  {one.verdict or 'not run'}  {one.failures[0].message if one.failures else ''}"
+                    )
                 bar.update(1)
         who, at = operator(), now()
         await service.journal.write(
-            lambda t: audit.append(t, at, who, "delivery.replay", ids[0] if len(ids) == 1 else f"{len(ids)} deliveries", data=dict(verdicts))
+            lambda t: audit.append(
+                t,
+                at,
+                who,
+                "delivery.replay",
+                ids[0] if len(ids) == 1 else f"{len(ids)} deliveries",
+                data=dict(verdicts),
+            )
         )
     finally:
         await service.stop()

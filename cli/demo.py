@@ -35,8 +35,9 @@ class Sent:
 
 def run_demo(settings: Any, host: str, port: int, once: bool) -> int:
     """Seeds, serves, sends and prints; with `once` it ends then. The exit status: 1 where an answer was a 5xx."""
-    import schemas
     import uvicorn
+
+    import schemas
     from flows.golden import cases
     from flows.providers import load_providers
     from server.admin import refuse_unsafe_bind
@@ -53,7 +54,9 @@ def run_demo(settings: Any, host: str, port: int, once: bool) -> int:
     seed(settings, found)
     server = uvicorn.Server(uvicorn.Config(application(settings), host=host, port=port, **OPTIONS))
     told: list[Sent] = []
-    sender = threading.Thread(target=_send_when_ready, args=(server, found, interpreters, settings, told, once), daemon=True)
+    sender = threading.Thread(
+        target=_send_when_ready, args=(server, found, interpreters, settings, told, once), daemon=True
+    )
     sender.start()
     server.run()
     if not told:
@@ -126,7 +129,15 @@ def _send(address: tuple[str, int], case: Any, interpreter: Any, public_url: str
         connection.close()
     ms = (time.perf_counter() - started) * 1000
     verdict, commands = _outcome(address, response.headers.get("tiffin-delivery", ""), body)
-    return Sent(case.provider, case.feed, case.name.removeprefix(f"{case.provider}-{case.feed}-"), response.status, verdict, commands, ms)
+    return Sent(
+        case.provider,
+        case.feed,
+        case.name.removeprefix(f"{case.provider}-{case.feed}-"),
+        response.status,
+        verdict,
+        commands,
+        ms,
+    )
 
 
 def _outcome(address: tuple[str, int], delivery: str, body: bytes) -> tuple[str, int]:
@@ -152,4 +163,6 @@ def _report(told: list[Sent], public_url: str) -> None:
     click.echo(f"\n{len(told)} requests, {sum(s.commands for s in told)} commands\n")
     for name, path in (("overview", "/"), ("ready", "/readyz"), ("metrics", "/metrics"), ("API", "/openapi.json")):
         click.echo(f"  {name:9} {public_url}{path}")
-    click.echo("\n  tiffin tail catalog.commands --from-beginning --json\n  tiffin delivery list\n  tiffin failure list --causes")
+    click.echo(
+        "\n  tiffin tail catalog.commands --from-beginning --json\n  tiffin delivery list\n  tiffin failure list --causes"
+    )

@@ -54,13 +54,20 @@ def list_(causes: bool, resolved: bool, limit: int, as_json: bool, data: Path | 
                 print_json([asdict(one) for one in grouped])
                 return
             rows = [(c.provider, c.feed, c.cls, c.code, c.failures, c.deliveries, c.first, c.last) for c in grouped]
-            print_table(("provider", "feed", "class", "code", "failures", "deliveries", "first", "last"), rows, "No open failures.")
+            print_table(
+                ("provider", "feed", "class", "code", "failures", "deliveries", "first", "last"),
+                rows,
+                "No open failures.",
+            )
             return
         found = failures.listed(transaction, filters, limit=limit)
     if as_json:
         print_json([asdict(one) for one in found])
         return
-    rows = [(f.id, f.at, f.provider, f.feed, f"{f.cls}/{f.code}", f.data["path"], f.data["message"], f.delivery) for f in found]
+    rows = [
+        (f.id, f.at, f.provider, f.feed, f"{f.cls}/{f.code}", f.data["path"], f.data["message"], f.delivery)
+        for f in found
+    ]
     print_table(("id", "at", "provider", "feed", "failure", "path", "message", "delivery"), rows, "No open failures.")
 
 
@@ -88,7 +95,8 @@ def show(id_: int, as_json: bool, data: Path | None) -> None:
         print_json(asdict(found))
         return
     told = found.data
-    click.echo(f"{found.cls}/{found.code} of delivery {found.delivery}, attempt {found.attempt}, {found.at:%Y-%m-%d %H:%M:%S} UTC")
+    which = f"delivery {found.delivery}, attempt {found.attempt}"
+    click.echo(f"{found.cls}/{found.code} of {which}, {found.at:%Y-%m-%d %H:%M:%S} UTC")
     click.echo(told["message"])
     for name in ("next_step", "path", "place", "rule", "element", "facts"):
         if told[name] not in ("", None, {}):

@@ -103,7 +103,9 @@ def _print(told: dict[str, Any]) -> None:
         print_table(("counted apart", "requests"), sorted(told["apart"].items()))
     click.echo("")
     commands = told["commands"]
-    click.echo(f"commands    {commands['recorded']} recorded, {commands['pending']} pending, {commands['published']} published")
+    click.echo(
+        f"commands    {commands['recorded']} recorded, {commands['pending']} pending, {commands['published']} published"
+    )
     if "deep" in told:
         deep = told["deep"]
         click.echo(f"on the bus  {deep['on_the_bus']}, {deep['missing']} missing, {deep['unknown']} unknown, "

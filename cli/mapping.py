@@ -62,7 +62,9 @@ def import_(file: Path, as_json: bool, data: Path | None) -> None:
                 changed += mappings.set_mapping(
                     transaction, row["tenant"], row["provider"], ref, row["canonical_id"], now(), "import"
                 )
-        audit.append(transaction, now(), operator(), "mapping.import", file.name, data={"rows": len(rows), "changed": changed})
+        audit.append(
+            transaction, now(), operator(), "mapping.import", file.name, data={"rows": len(rows), "changed": changed}
+        )
     if as_json:
         print_json({"rows": len(rows), "changed": changed})
     else:
@@ -135,7 +137,9 @@ def set_(
         ref = Ref(kind, within, external_id)
         changed = mappings.set_mapping(transaction, tenant, provider, ref, canonical_id, now(), "set")
         if changed:
-            audit.append(transaction, now(), operator(), "mapping.set", external_id, data={"canonical_id": canonical_id})
+            audit.append(
+                transaction, now(), operator(), "mapping.set", external_id, data={"canonical_id": canonical_id}
+            )
     click.echo(f"{kind} {external_id} → {canonical_id}" + ("" if changed else " (stood so already)"))
 
 
@@ -164,8 +168,12 @@ def list_(
     if as_json:
         print_json([asdict(one) for one in found])
         return
-    rows = [(m.tenant, m.provider, m.kind, m.external_id, m.within, m.canonical_id, m.source, m.valid_from) for m in found]
-    print_table(("tenant", "provider", "kind", "external id", "store", "canonical id", "source", "since"), rows, "No mappings.")
+    rows = [
+        (m.tenant, m.provider, m.kind, m.external_id, m.within, m.canonical_id, m.source, m.valid_from) for m in found
+    ]
+    print_table(
+        ("tenant", "provider", "kind", "external id", "store", "canonical id", "source", "since"), rows, "No mappings."
+    )
 
 
 @mapping.command()
@@ -190,4 +198,6 @@ def missing(tenant: str | None, provider: str | None, as_json: bool, data: Path 
         print_json([asdict(one) for one in found])
         return
     rows = [(m.tenant, m.provider, m.kind, m.external_id, m.within, m.deliveries, m.since) for m in found]
-    print_table(("tenant", "provider", "kind", "external id", "store", "deliveries", "since"), rows, "Nothing is missing.")
+    print_table(
+        ("tenant", "provider", "kind", "external id", "store", "deliveries", "since"), rows, "Nothing is missing."
+    )

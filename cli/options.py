@@ -13,7 +13,9 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 json_option: Decorator = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 data_option: Decorator = click.option(
-    "--data", type=click.Path(path_type=Path, file_okay=False), help="The data folder. [default: TIFFIN_DATA, else ./data]"
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The data folder. [default: TIFFIN_DATA, else ./data]",
 )
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}

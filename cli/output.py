@@ -40,7 +40,9 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], empty: st
         table.add_column(column, overflow="fold")
     for row in listed:
         table.add_row(*(Text(cell) for cell in row))
-    Console(highlight=False, soft_wrap=False, width=None if click.get_text_stream("stdout").isatty() else 200).print(table)
+    Console(highlight=False, soft_wrap=False, width=None if click.get_text_stream("stdout").isatty() else 200).print(
+        table
+    )
 
 
 def shown(value: Any) -> str:

@@ -61,7 +61,9 @@ def list_(as_json: bool) -> None:
         for one in made
         for feed in one.feeds
     ]  # fmt: skip
-    print_table(("provider", "family", "revision", "evidence", "feed", "address"), rows, f"No provider files in {folder()}.")
+    print_table(
+        ("provider", "family", "revision", "evidence", "feed", "address"), rows, f"No provider files in {folder()}."
+    )
 
 
 def _summary(one: Interpreter) -> dict[str, Any]:
@@ -69,8 +71,8 @@ def _summary(one: Interpreter) -> dict[str, Any]:
 
     p = one.provider
     feeds = {name: {"method": f.feed.method, "path": webhook_path(one, name)} for name, f in one.feeds.items()}
-    return {"provider": p.provider, "title": p.title, "family": p.family, "revision": p.revision, "evidence": p.evidence,
-            "feeds": feeds}  # fmt: skip
+    told = {name: getattr(p, name) for name in ("provider", "title", "family", "revision", "evidence")}
+    return {**told, "feeds": feeds}
 
 
 @provider.command()
@@ -164,12 +166,25 @@ def _feed(interpreter: Interpreter, feed: str) -> str:
 @provider.command("try")
 @click.argument("file", type=_FILE)
 @click.option("--feed", required=True, help="The feed to run.")
-@click.option("--body", required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True), help="File with the body; - for standard input.")
+@click.option(
+    "--body",
+    required=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True),
+    help="File with the body; - for standard input.",
+)
 @click.option("--header", "headers", multiple=True, help="'Name: value'; may be repeated.")
 @click.option("--query", "queries", multiple=True, help="name=value; may be repeated.")
 @click.option("--context", type=_FILE, help="YAML or JSON with the connection and the mappings.")
-@click.option("--unmapped", type=click.Choice(["create", "reject"]), default="create", show_default=True, help="create: unmapped stores keep the provider's id; reject: the file's own rule holds.")
-@click.option("--secret", "secrets", multiple=True, help="NAME=VALUE; the signature is verified only when secrets are given.")
+@click.option(
+    "--unmapped",
+    type=click.Choice(["create", "reject"]),
+    default="create",
+    show_default=True,
+    help="create: unmapped stores keep the provider's id; reject: the file's own rule holds.",
+)
+@click.option(
+    "--secret", "secrets", multiple=True, help="NAME=VALUE; the signature is verified only when secrets are given."
+)
 @json_option
 def try_(
     file: Path, feed: str, body: Path, headers: tuple[str, ...], queries: tuple[str, ...], context: Path | None,
@@ -190,7 +205,11 @@ def try_(
 
     interpreter = _interpreter(file)
     _feed(interpreter, feed)
-    before = read_context(interpreter.provider.provider, context) if context else context_of(interpreter.provider.provider, {})
+    before = (
+        read_context(interpreter.provider.provider, context)
+        if context
+        else context_of(interpreter.provider.provider, {})
+    )
     connection = before.connection
     if secrets:
         connection = replace(connection, secrets={n: (v.encode(),) for n, v in pairs(secrets, "=", "NAME=VALUE")})
@@ -243,7 +262,12 @@ def _indented(text: str) -> str:
 @provider.command()
 @click.argument("names", nargs=-1)
 @click.option("--update", is_flag=True, help="Accept what comes out as the new snapshots.")
-@click.option("--root", type=click.Path(path_type=Path, file_okay=False), default=Path(), help="The checkout that holds tests/golden. [default: here]")
+@click.option(
+    "--root",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(),
+    help="The checkout that holds tests/golden. [default: here]",
+)
 def test(names: tuple[str, ...], update: bool, root: Path) -> None:
     """Runs the golden cases and compares everything that comes out with their snapshots.
 
@@ -258,7 +282,9 @@ def test(names: tuple[str, ...], update: bool, root: Path) -> None:
     if names:
         known = {path.parent.parent.parent.name for path in tests.glob("*/*/*/request.yaml")}
         if unknown := set(names) - known:
-            raise InputProblem(f"No golden cases for {', '.join(sorted(unknown))}. There are some for: {', '.join(sorted(known))}")
+            raise InputProblem(
+                f"No golden cases for {', '.join(sorted(unknown))}. There are some for: {', '.join(sorted(known))}"
+            )
         wanted += ["-k", " or ".join(names)]
     if update:
         wanted.append("--snapshot-update")
@@ -268,7 +294,12 @@ def test(names: tuple[str, ...], update: bool, root: Path) -> None:
 @provider.command()
 @click.argument("file", type=_FILE)
 @click.option("--feed", required=True, help="The feed that the request goes to.")
-@click.option("--body", required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True), help="File with the body; - for standard input.")
+@click.option(
+    "--body",
+    required=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True),
+    help="File with the body; - for standard input.",
+)
 @click.option("--secret", "secrets", multiple=True, required=True, help="NAME=VALUE; may be repeated.")
 @click.option("--header", "headers", multiple=True, help="A header that is signed: 'Name: value'.")
 @click.option("--query", "queries", multiple=True, help="A query parameter that is signed: name=value.")

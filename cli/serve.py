@@ -14,9 +14,13 @@ from cli.options import data_option
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; a wider one needs TIFFIN_ADMIN_KEY.")
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, help="Address to listen on; a wider one needs TIFFIN_ADMIN_KEY."
+)
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="Port to listen on.")
-@click.option("--workers", default=1, show_default=True, type=click.IntRange(min=1), help="Processes; above 1 needs PostgreSQL.")
+@click.option(
+    "--workers", default=1, show_default=True, type=click.IntRange(min=1), help="Processes; above 1 needs PostgreSQL."
+)
 @click.option("--demo", is_flag=True, help="Seed a demo tenant and send every golden request.")
 @click.option("--once", is_flag=True, help="With --demo: end after the table.")
 @data_option

@@ -21,10 +21,16 @@ _AT_ONCE = 500
 @click.argument("topic")
 @click.option("--from-beginning", is_flag=True, help="From the oldest message; otherwise only what comes from now on.")
 @click.option("--max", "most", type=click.IntRange(min=1), help="End after so many messages.")
-@click.option("--follow/--no-follow", default=None, help="Wait for more at the end. [default: follow, but with --from-beginning only on a terminal]")
+@click.option(
+    "--follow/--no-follow",
+    default=None,
+    help="Wait for more at the end. [default: follow, but with --from-beginning only on a terminal]",
+)
 @json_option
 @data_option
-def tail(topic: str, from_beginning: bool, most: int | None, follow: bool | None, as_json: bool, data: Path | None) -> None:
+def tail(
+    topic: str, from_beginning: bool, most: int | None, follow: bool | None, as_json: bool, data: Path | None
+) -> None:
     """Prints the messages of a topic: with --json one CloudEvent a line.
 
     \b

@@ -40,7 +40,9 @@ def migrate(as_json: bool, data: Path | None) -> None:
     if as_json:
         print_json({"before": before, "after": after})
     else:
-        click.echo(f"schema {after}" + (" (was empty)" if before is None else "" if before == after else f" (was {before})"))
+        click.echo(
+            f"schema {after}" + (" (was empty)" if before is None else "" if before == after else f" (was {before})")
+        )
 
 
 Finding = tuple[str, str, str]
@@ -62,10 +64,15 @@ def doctor(as_json: bool, data: Path | None) -> None:
     settings = settings_of(data)
     findings = [_examined(look, settings) for look in (_folder, _key, _database, _providers, _bus)]
     if as_json:
-        print_json([{"what": what, "ok": not wrong, "problem": wrong, "next_step": todo} for what, wrong, todo in findings])
+        print_json(
+            [{"what": what, "ok": not wrong, "problem": wrong, "next_step": todo} for what, wrong, todo in findings]
+        )
     else:
         for what, wrong, todo in findings:
-            click.echo(f"{click.style('bad', fg='red') if wrong else click.style('ok ', fg='green')}  {what}" + (f": {wrong}" if wrong else ""))
+            click.echo(
+                f"{click.style('bad', fg='red') if wrong else click.style('ok ', fg='green')}  {what}"
+                + (f": {wrong}" if wrong else "")
+            )
             if wrong:
                 click.echo(f"     {todo}")
     if any(wrong for _, wrong, _ in findings):

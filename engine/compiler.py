@@ -264,7 +264,7 @@ def _field_entries(write: Writer, name: str, field: FieldSpec) -> Iterable[Calla
         yield lambda: write(f"{key}:", field.from_)
         for mark, expression in ((CURRENCY, field.currency), (UNIT, field.unit)):
             if expression:
-                yield lambda mark=mark, e=expression: write(f'{json.dumps(mark + name)}:', e)  # type: ignore[misc]
+                yield lambda mark=mark, e=expression: write(f"{json.dumps(mark + name)}:", e)  # type: ignore[misc]
     elif isinstance(field, ListField):
         yield lambda: _write_list_field(write, key, field)
 

@@ -37,7 +37,8 @@ class Draft(NamedTuple):
     """Everything that can be said without the store. `refs` are the external ids to resolve.
 
     `elements` holds by rule what was neither left out nor rejected; `rejected` the (rule, index) of the
-    elements that failed, and `passed_over` their external ids as far as they could be read; `refused` is set where a check refuses the delivery as a whole.
+    elements that failed, and `passed_over` their external ids as far as they could be read; `refused` is
+    set where a check refuses the delivery as a whole.
     """
 
     reading: Reading
@@ -296,4 +297,3 @@ class _Failures:
     def _file(self, failure: Failure, rule: str, index: Index) -> None:
         self.failures.append(failure)
         self.rejected.add((rule, index))
-

@@ -11,9 +11,7 @@ import orjson
 class Envelope:
     """CloudEvents 1.0 envelopes in JSON, spliced round data that is dumped once."""
 
-    def __init__(
-        self, tenant: str, provider: str, feed: str, revision: int, delivery: str, received_at: str
-    ) -> None:
+    def __init__(self, tenant: str, provider: str, feed: str, revision: int, delivery: str, received_at: str) -> None:
         """`received_at` is RFC 3339 text: the time of commands whose source gives none."""
         self._owner = (tenant, provider, feed, revision)
         self._delivery = b',"deliveryid":' + orjson.dumps(delivery)

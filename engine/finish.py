@@ -27,9 +27,7 @@ class Ids(NamedTuple):
     policies: Mapping[str, Policy]
 
 
-def make_ids(
-    draft: Draft, resolved: Mapping[Ref, str], provider: str, policies: Mapping[str, Policy]
-) -> Ids:
+def make_ids(draft: Draft, resolved: Mapping[Ref, str], provider: str, policies: Mapping[str, Policy]) -> Ids:
     """Canonical ids of everything a draft mentions; an id that must not be created is left out."""
     connection = draft.reading.connection
     default_merchant = connection.merchant or connection.tenant
@@ -119,7 +117,9 @@ class Finisher:
         good = {element.position: (element, external) for element, external in ready}
         others = [PassedOver(e.position, e.store, external) for e, external in elements if e.position not in good]
         made: list[Command] = []
-        for index, bad in sorted([*((i, None) for i in good), *((p.position, p) for p in (*others, *passed))], key=_first):
+        for index, bad in sorted(
+            [*((i, None) for i in good), *((p.position, p) for p in (*others, *passed))], key=_first
+        ):
             if bad is None:
                 made += self._written(plan, [good[index]], keys)
             else:

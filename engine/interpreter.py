@@ -92,7 +92,10 @@ class Interpreter:
         self._canon = canon
         self._replies = ReplyWriter((provider.replies,), engine)
         self.feeds = {name: CompiledFeed(name, feed, provider, engine) for name, feed in provider.feeds.items()}
-        self._policies: Mapping[str, Policy] = {**_POLICIES, **{str(kind): policy for kind, policy in provider.unmapped.items()}}
+        self._policies: Mapping[str, Policy] = {
+            **_POLICIES,
+            **{str(kind): policy for kind, policy in provider.unmapped.items()},
+        }
         per_store = provider.per_store
         self._per_store = (
             frozenset(per_store) if per_store is not None else _KINDS_PER_STORE.get(provider.family, frozenset())
@@ -184,9 +187,7 @@ class Interpreter:
         branch = self.feeds[feed].branch(event)
         return tuple(make_plans(branch.rules, self.provider, self._canon, local, self._per_store))
 
-    def finish(
-        self, drafted: Draft, resolved: Mapping[Ref, str], delivery: str, claimant: str = ""
-    ) -> Outcome:
+    def finish(self, drafted: Draft, resolved: Mapping[Ref, str], delivery: str, claimant: str = "") -> Outcome:
         """The outcome of a draft. A draft is finished once: its values are filled in place.
 
         `claimant` is the delivery whose key this one takes over, "" where it claims its own.

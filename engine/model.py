@@ -77,9 +77,7 @@ class Expression:
         )
 
     @classmethod
-    def __get_pydantic_json_schema__(
-        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         return {"type": "string", "description": "A JSONata expression.", "x-jsonata": True}
 
 
@@ -129,9 +127,7 @@ def _shape(*keys: str, text: str = "text", otherwise: str = "other") -> Discrimi
             names = {field.alias or name for name, field in type(value).model_fields.items()}
             return next((f"<{key}>" for key in keys if key in names), f"<{otherwise}>")
         if isinstance(value, Mapping):
-            return next(
-                (f"<{key}>" for key in keys if key in value), f"<{_nearest(value, keys) or otherwise}>"
-            )
+            return next((f"<{key}>" for key in keys if key in value), f"<{_nearest(value, keys) or otherwise}>")
         return f"<{text}>"
 
     return Discriminator(tag)
@@ -145,21 +141,15 @@ def _nearest(value: Mapping[Any, Any], keys: tuple[str, ...]) -> str | None:
 class Node(BaseModel):
     """A mapping of the provider file. Unknown keys are errors; nothing can be changed."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, arbitrary_types_allowed=True, populate_by_name=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, populate_by_name=True)
 
 
 class Defaults(Node):
     """What holds where neither the payload nor the connection says otherwise."""
 
-    currency: str | None = Field(
-        None, pattern=r"^[A-Z]{3}$", description="ISO 4217 code of money without a currency."
-    )
+    currency: str | None = Field(None, pattern=r"^[A-Z]{3}$", description="ISO 4217 code of money without a currency.")
     unit: str | None = Field(None, description="Unit of quantities without a unit, such as each or kg.")
-    time_zone: str | None = Field(
-        None, description="IANA zone of times without a zone, such as Asia/Kolkata."
-    )
+    time_zone: str | None = Field(None, description="IANA zone of times without a zone, such as Asia/Kolkata.")
 
 
 # ---- authentication ----
@@ -192,9 +182,7 @@ class SignaturePart(Node):
 class SortedParamsPart(Node):
     """All parameters, sorted, among the bytes to sign."""
 
-    sorted_params: Literal["query", "form", "query_and_form"] = Field(
-        description="Parameters sorted by name."
-    )
+    sorted_params: Literal["query", "form", "query_and_form"] = Field(description="Parameters sorted by name.")
     pair: str = Field("=", description="Between a name and its value.")
     between: str = Field("&", description="Between two pairs.")
 
@@ -229,9 +217,7 @@ RecipePart = Annotated[
     | Annotated[DigestPart, Tag("<digest>")]
     | Annotated[Base64Part, Tag("<base64>")]
     | Annotated[ValuePart, Tag("<value>")],
-    _shape(
-        "header", "query", "body", "signature", "sorted_params", "digest", "base64", "value", otherwise="none"
-    ),
+    _shape("header", "query", "body", "signature", "sorted_params", "digest", "base64", "value", otherwise="none"),
 ]
 """One part of the bytes to sign."""
 
@@ -258,9 +244,7 @@ class Signature(Located):
     """Where the signature stands, and how it is read out of there."""
 
     prefix: str = Field("", description="Text before the signature, such as sha256= .")
-    encoding: Literal["hex", "base64", "base64url"] = Field(
-        "hex", description="How the signature is written."
-    )
+    encoding: Literal["hex", "base64", "base64url"] = Field("hex", description="How the signature is written.")
     parser: Literal["plain", "list", "pairs"] = Field(
         "plain", description="plain: the whole value; list: several, separated; pairs: name=value parts."
     )
@@ -315,18 +299,12 @@ class HmacScheme(Node):
 
     scheme: Literal["hmac"]
     algorithm: Literal["sha1", "sha256", "sha512"] = Field(description="Never taken from the request.")
-    sign: tuple[RecipePart, ...] = Field(
-        ("raw_body",), min_length=1, description="What is signed, part by part."
-    )
+    sign: tuple[RecipePart, ...] = Field(("raw_body",), min_length=1, description="What is signed, part by part.")
     secret: str = Field(description="The name of the connection's secret.")
-    key: Literal["utf8", "hex", "base64"] = Field(
-        "utf8", description="How the secret's text becomes the key."
-    )
+    key: Literal["utf8", "hex", "base64"] = Field("utf8", description="How the secret's text becomes the key.")
     key_prefix: str = Field("", description="Stripped from the secret's text before it is decoded.")
     signature: Signature = Field(description="Where the signature stands, and how it is written.")
-    timestamp: Timestamp | None = Field(
-        None, description="When it was signed; without it old messages stay valid."
-    )
+    timestamp: Timestamp | None = Field(None, description="When it was signed; without it old messages stay valid.")
 
 
 class AnyOf(Node):
@@ -338,9 +316,7 @@ class AnyOf(Node):
 class AllOf(Node):
     """Several proofs together."""
 
-    all: tuple[Auth, ...] = Field(
-        min_length=1, description="All of these must hold, by one connection's secrets."
-    )
+    all: tuple[Auth, ...] = Field(min_length=1, description="All of these must hold, by one connection's secrets.")
 
 
 _SCHEME_NAMES = ("none", "token", "basic", "hmac")
@@ -384,9 +360,7 @@ class PayloadHash(Node):
     """What of the payload identifies a message that has no id of its own."""
 
     of: tuple[Expression, ...] | None = Field(None, description="Only these values count.")
-    except_: tuple[str, ...] | None = Field(
-        None, alias="except", description="Dotted paths that do not count."
-    )
+    except_: tuple[str, ...] | None = Field(None, alias="except", description="Dotted paths that do not count.")
     window: Duration | None = Field(None, description="How long an equal message is a duplicate.")
     against: Literal["last"] | None = Field(
         None, description="last: a duplicate only of the scope's last accepted message."
@@ -463,9 +437,7 @@ class Mapped(Node):
     """A field with more than an expression to say."""
 
     from_: Expression = Field(alias="from", description="The value.")
-    as_: ReaderName | None = Field(
-        None, alias="as", description="The reader; default: the canonical field's own."
-    )
+    as_: ReaderName | None = Field(None, alias="as", description="The reader; default: the canonical field's own.")
     lookup: (
         Annotated[
             Annotated[str, Tag("<name>")] | Annotated[Table, Tag("<table>")],
@@ -477,9 +449,7 @@ class Mapped(Node):
     default: Any = Field(None, description="Where the value is undefined.")
     currency: Expression | None = Field(None, description="ISO 4217 code beside the amount.")
     unit: Expression | None = Field(None, description="Unit beside the quantity.")
-    picture: str | tuple[str, ...] | None = Field(
-        None, description="How a time is written: strptime directives."
-    )
+    picture: str | tuple[str, ...] | None = Field(None, description="How a time is written: strptime directives.")
     separator: str = Field(",", description="With as: list: between two elements.")
 
 
@@ -487,9 +457,7 @@ class ListField(Node):
     """A field that is a list of objects."""
 
     each: Expression = Field(description="The elements.")
-    let: dict[str, Expression] = Field(
-        default_factory=dict, description="Names for values of an element, in order."
-    )
+    let: dict[str, Expression] = Field(default_factory=dict, description="Names for values of an element, in order.")
     when: Expression | None = Field(None, description="Elements for which this is not true are left out.")
     fields: dict[str, FieldSpec] = Field(min_length=1, description="The fields of each object.")
 
@@ -525,17 +493,13 @@ class Version(Node):
     """What orders the updates of one entity: an older one is stale, an equal one a duplicate."""
 
     from_: Expression = Field(alias="from", description="The version or time of the update.")
-    as_: Literal["integer", "timestamp", "text"] = Field(
-        "timestamp", alias="as", description="How versions compare."
-    )
+    as_: Literal["integer", "timestamp", "text"] = Field("timestamp", alias="as", description="How versions compare.")
 
 
 class Rule(Node):
     """How one kind of command comes out of a payload."""
 
-    command: str | None = Field(
-        None, description="The canonical command; without one the rule only nests others."
-    )
+    command: str | None = Field(None, description="The canonical command; without one the rule only nests others.")
     each: Expression | None = Field(None, description="The elements; always read as a list.")
     let: dict[str, Expression] = Field(default_factory=dict, description="Names for values, in order.")
     when: Expression | None = Field(None, description="Elements for which this is not true are left out.")
@@ -560,11 +524,7 @@ class Rendered(Node):
 
 
 def _literal_or_rendered(value: Any) -> str:
-    return (
-        "<expr>"
-        if isinstance(value, Rendered) or (isinstance(value, Mapping) and "expr" in value)
-        else "<literal>"
-    )
+    return "<expr>" if isinstance(value, Rendered) or (isinstance(value, Mapping) and "expr" in value) else "<literal>"
 
 
 JsonBody = Annotated[
@@ -605,13 +565,9 @@ class Replies(Node):
     parked: ReplySpec | None = Field(None, description="A person must decide.")
     rejected: ReplySpec | None = Field(None, description="The message is at fault.")
     failed: ReplySpec | None = Field(None, description="Tiffin could not do the work.")
-    unauthorized: ReplySpec | None = Field(
-        None, description="The request does not prove its sender; default 401."
-    )
+    unauthorized: ReplySpec | None = Field(None, description="The request does not prove its sender; default 401.")
     busy: ReplySpec | None = Field(None, description="Too much waits; default 503 with Retry-After.")
-    unavailable: ReplySpec | None = Field(
-        None, description="The store is away; default 503 with Retry-After."
-    )
+    unavailable: ReplySpec | None = Field(None, description="The store is away; default 503 with Retry-After.")
 
 
 class Event(Node):
@@ -645,9 +601,7 @@ def _accept_list(value: object) -> object:
     for one in value if isinstance(value, list | tuple) else (value,):
         name = next(iter(one), "") if isinstance(one, dict) else one
         if name in ("xml", "x12", "xlsx"):
-            raise PydanticCustomError(
-                "not_built", "this format is part of the provider language but is not built yet"
-            )
+            raise PydanticCustomError("not_built", "this format is part of the provider language but is not built yet")
     return tuple(value) if isinstance(value, list | tuple) else (value,)
 
 
@@ -670,15 +624,11 @@ class Feed(Node):
     let: dict[str, Expression] = Field(default_factory=dict, description="Names for values, in order.")
     event: Expression | None = Field(None, description="What kind of message it is.")
     events: dict[str, Event] | None = Field(None, description="By the value of `event`.")
-    otherwise: Literal["reject", "ignore", "park"] | None = Field(
-        None, description="For any other value of `event`."
-    )
+    otherwise: Literal["reject", "ignore", "park"] | None = Field(None, description="For any other value of `event`.")
     commands: dict[str, Rule] = Field(default_factory=dict, description="What to do, by rule.")
     ignore: tuple[Ignored, ...] = Field((), description="What is left unread, and why.")
     replies: Replies = Field(default_factory=lambda: Replies(), description="Before the file's.")
-    ack: Literal["persisted"] | None = Field(
-        None, description="Answer once the request is durable, before the work."
-    )
+    ack: Literal["persisted"] | None = Field(None, description="Answer once the request is durable, before the work.")
     answer: Unbuilt = Field(None, description="Answers a question from a view.")
 
     @model_validator(mode="after")
@@ -700,9 +650,7 @@ class Provider(Node):
     """A whole provider file."""
 
     spec: Literal["tiffin/v1"] = Field(description="The version of this language.")
-    provider: str = Field(
-        pattern=r"^[a-z][a-z0-9-]{0,62}$", description="The name in URLs; also the file's name."
-    )
+    provider: str = Field(pattern=r"^[a-z][a-z0-9-]{0,62}$", description="The name in URLs; also the file's name.")
     title: str = Field(description="The name for people.")
     family: Family = Field(description="The kind of system; part of the URLs.")
     revision: Whole = Field(ge=1, description="Raised when what the file emits changes.")
@@ -719,9 +667,7 @@ class Provider(Node):
         description="Kinds whose ids are unique within a store only; "
         "default: for a pos the items, variants, categories, addon groups and addons.",
     )
-    lookups: dict[str, Table] = Field(
-        default_factory=dict, description="Tables from text to values, by name."
-    )
+    lookups: dict[str, Table] = Field(default_factory=dict, description="Tables from text to values, by name.")
     sensitive: tuple[str, ...] = Field((), description="Dotted payload paths that are stored encrypted.")
     replies: Replies = Field(default_factory=lambda: Replies(), description="Answers where a feed says nothing.")
     feeds: dict[str, Feed] = Field(min_length=1, description="The kinds of message, by name.")

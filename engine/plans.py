@@ -179,9 +179,14 @@ class RulePlan:
 
 
 def make_plans(
-    rules: Mapping[str, Rule], provider: Provider, canon: Canon, local: Local, per_store: frozenset[str], prefix: str = "",
+    rules: Mapping[str, Rule],
+    provider: Provider,
+    canon: Canon,
+    local: Local,
+    per_store: frozenset[str],
+    prefix: str = "",
     outer: tuple[str, ...] = (),
-) -> Iterator[RulePlan]:  # fmt: skip
+) -> Iterator[RulePlan]:
     """The plans of rules and of those nested in them (`outer/inner`), for one connection's locals."""
     for name, rule in rules.items():
         eaches = (*outer, rule.each.text if rule.each else "")
@@ -242,9 +247,7 @@ class _Maker:
 
     def columns(self, specs: Mapping[str, FieldSpec], fields: Mapping[str, FieldSchema]) -> Columns:
         constants = {
-            name: self._constant(spec.value, fields[name])
-            for name, spec in specs.items()
-            if isinstance(spec, Constant)
+            name: self._constant(spec.value, fields[name]) for name, spec in specs.items() if isinstance(spec, Constant)
         }
         made = tuple(
             self._column(name, spec, fields[name]) for name, spec in specs.items() if not isinstance(spec, Constant)
@@ -360,4 +363,3 @@ def make_lookup(table: Mapping[str, Any], otherwise: Any, has_otherwise: bool) -
         raise Unreadable("not_in_lookup", f"{value!r} is not one of {', '.join(map(repr, shown))}")
 
     return read
-

@@ -56,9 +56,7 @@ def mistakes(data: Any, error: ValidationError) -> list[Mistake]:
     """The errors without those that only follow from another one."""
     found = [_mistake(data, one) for one in error.errors(include_url=False)]
     meant = {(*m.path[:-1], m.near) for m in found if m.near}
-    return [
-        m for m in found if not (m.kind == "missing" and (*m.path, m.key) in meant) and not _follows(data, m)
-    ]
+    return [m for m in found if not (m.kind == "missing" and (*m.path, m.key) in meant) and not _follows(data, m)]
 
 
 def _mistake(data: Any, error: ErrorDetails) -> Mistake:
@@ -197,9 +195,7 @@ def _words(error: ErrorDetails) -> tuple[str, str, str]:
     for ending, expected in _TYPES.items():
         if kind == ending:
             hint = (
-                f'quote it: "{_plain(written)}"'
-                if expected == "text" and not isinstance(written, dict | list)
-                else ""
+                f'quote it: "{_plain(written)}"' if expected == "text" and not isinstance(written, dict | list) else ""
             )
             return "wrong_type", f"{expected} is expected here, not {_kind_of(written)}", hint
     return "wrong_value", error["msg"][:1].lower() + error["msg"][1:], ""

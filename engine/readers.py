@@ -140,9 +140,7 @@ def _of_symbol(symbol: str, currency: str | None) -> str:
     if currency in possible:
         return str(currency)
     if len(possible) > 1:
-        raise Unreadable(
-            "currency_unknown", f"{symbol} may be {', '.join(possible[:3])} …; none is the default"
-        )
+        raise Unreadable("currency_unknown", f"{symbol} may be {', '.join(possible[:3])} …; none is the default")
     return possible[0]
 
 

@@ -57,10 +57,7 @@ def _host(function: Any, expression: Jsonata) -> Any:
     """Hands the engine's own function values to a host function as things that can be called."""
 
     def call(*arguments: Any) -> Any:
-        wrapped = [
-            (lambda a=a: _apply(expression, a)) if expression.is_function_like(a) else a
-            for a in arguments
-        ]
+        wrapped = [(lambda a=a: _apply(expression, a)) if expression.is_function_like(a) else a for a in arguments]
         return function(*wrapped)
 
     return call

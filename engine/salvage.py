@@ -102,9 +102,7 @@ class _Mender:
         if mistake.kind == "missing":
             self._fill(path, mistake.key)
         elif (
-            mistake.kind == "extra_forbidden"
-            and mistake.near
-            and mistake.near not in at(self.document.data, path[:-1])
+            mistake.kind == "extra_forbidden" and mistake.near and mistake.near not in at(self.document.data, path[:-1])
         ):
             self._rename(path, mistake.near)
         elif mistake.kind in OF_A_MAPPING - {"not_built"}:
@@ -131,7 +129,5 @@ class _Mender:
         holder.update(entries)
         renamed = (*path[:-1], name)
         for places in (self.document.values, self.document.keys):
-            moved = {
-                (*renamed, *p[len(path) :]): place for p, place in places.items() if p[: len(path)] == path
-            }
+            moved = {(*renamed, *p[len(path) :]): place for p, place in places.items() if p[: len(path)] == path}
             places.update(moved)

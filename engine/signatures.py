@@ -87,16 +87,12 @@ def _check_token(scheme: TokenScheme, parts: RequestParts, secrets: Secrets) -> 
     if value and value[: len(prefix)].lower() == prefix.lower():
         value = value[len(prefix) :]
     elif value:
-        raise _refused(
-            "token_mismatch", f"The token in the {described(where, name)} lacks its prefix.", _SAME_TOKEN
-        )
+        raise _refused("token_mismatch", f"The token in the {described(where, name)} lacks its prefix.", _SAME_TOKEN)
     if not value:
         sentence = f"There is no token in the {described(where, name)}."
         raise _refused("token_missing", sentence, "Configure the token at the sender.")
     if not _matches([value], known):
-        raise _refused(
-            "token_mismatch", f"The token in the {described(where, name)} is not known.", _SAME_TOKEN
-        )
+        raise _refused("token_mismatch", f"The token in the {described(where, name)} is not known.", _SAME_TOKEN)
 
 
 def _check_basic(scheme: BasicScheme, parts: RequestParts, secrets: Secrets) -> None:
@@ -118,9 +114,7 @@ def _check_basic(scheme: BasicScheme, parts: RequestParts, secrets: Secrets) -> 
         raise _refused("credentials_malformed", sentence, "Send user and password as HTTP Basic (RFC 7617).")
     if not _matches([given], known):
         sentence = "User and password are not known."
-        raise _refused(
-            "credentials_mismatch", sentence, "Configure the same user and password on both sides."
-        )
+        raise _refused("credentials_mismatch", sentence, "Configure the same user and password on both sides.")
 
 
 # ---- hmac ----------------------------------------
@@ -137,9 +131,7 @@ def _check_hmac(scheme: HmacScheme, parts: RequestParts, secrets: Secrets) -> No
     except BodyUnread as error:
         raise _body_unreadable(error) from None
     except (PartError, Malformed) as error:
-        raise _refused(
-            "signature_malformed", str(error), "Sign the request as the provider file says."
-        ) from None
+        raise _refused("signature_malformed", str(error), "Sign the request as the provider file says.") from None
     if not _matches(signed.candidates, [hmac.digest(key, message, scheme.algorithm) for key in candidates]):
         sentence = "The signature does not fit the request."
         step = "Compare the secret on both sides, and the public URL if it is signed; then verify again."
@@ -185,8 +177,7 @@ def _check_age(timestamp: Timestamp, age: timedelta) -> None:
     distance = f"{abs(seconds):.0f} seconds {'before' if seconds > 0 else 'after'} it was received"
     raise _refused(
         "timestamp_outside_tolerance",
-        f"The request was signed {distance}; allowed are {timestamp.tolerance} before "
-        f"and {timestamp.future} after.",
+        f"The request was signed {distance}; allowed are {timestamp.tolerance} before and {timestamp.future} after.",
         "Set the sender's clock, or have it sign each attempt anew.",
         age_seconds=int(seconds),
         tolerance=timestamp.tolerance,

@@ -45,9 +45,7 @@ def usable_secret(text: str, scheme: Scheme) -> None:
     bare = text.removeprefix(scheme.key_prefix) if isinstance(scheme, HmacScheme) else text
     fewest = SHORTEST[scheme.scheme]
     if len(bare) < fewest:
-        raise UnusableSecret(
-            f"The secret has {len(bare)} characters; {fewest} are the fewest for {scheme.scheme}."
-        )
+        raise UnusableSecret(f"The secret has {len(bare)} characters; {fewest} are the fewest for {scheme.scheme}.")
     if isinstance(scheme, BasicScheme) and not all(text.partition(":")[::2]):
         raise UnusableSecret("The secret of basic is written user:password.")
     if isinstance(scheme, HmacScheme) and not key(text.encode(), scheme):

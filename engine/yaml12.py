@@ -96,9 +96,7 @@ def _nodes(text: str, lines: Lines) -> tuple[_Node | None, list[Problem]]:
 
 def _unreadable(text: str, lines: Lines) -> Problem | None:
     if len(text) > LARGEST:
-        return Problem(
-            lines.place(0), "file_too_large", f"the file has more than {LARGEST} characters", "split it"
-        )
+        return Problem(lines.place(0), "file_too_large", f"the file has more than {LARGEST} characters", "split it")
     if found := _UNPRINTABLE.search(text):
         code = f"U+{ord(found[0]):04X}"
         return Problem(

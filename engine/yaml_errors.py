@@ -41,11 +41,7 @@ def syntax_problem(error: yaml.YAMLError, text: str, place: Callable[[int], Plac
         start = _value_round(text, offset)
     if start is not None and (reason := _reason(text, start, offset)):
         return SyntaxProblem(Problem(place(start), "unquoted_expression", reason, _QUOTE), offset, start)
-    hint = (
-        "indent with spaces"
-        if _tab_before(text, offset)
-        else "look at indentation, quotes and brackets up to here"
-    )
+    hint = "indent with spaces" if _tab_before(text, offset) else "look at indentation, quotes and brackets up to here"
     return SyntaxProblem(
         Problem(place(offset), "yaml_syntax", f"YAML cannot be read from here: {said}", hint), offset, None
     )
@@ -82,11 +78,7 @@ def _value_end(text: str, start: int, offset: int) -> int:
 def _glued_to(text: str, offset: int) -> int | None:
     """Where a `{…}` or `[…]` begins that goes on after its closing bracket: `{"a": b}.a`."""
     line = text.rfind("\n", 0, offset) + 1
-    if (
-        offset == line
-        or text[offset : offset + 1] in ",}]:\r\n#"
-        or text[line:offset].rstrip()[-1:] not in ("}", "]")
-    ):
+    if offset == line or text[offset : offset + 1] in ",}]:\r\n#" or text[line:offset].rstrip()[-1:] not in ("}", "]"):
         return None
     depth = 0
     for at in range(offset - 1, line - 1, -1):

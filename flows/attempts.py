@@ -48,9 +48,7 @@ T = TypeVar("T")
 class Reads(Protocol):
     """What an attempt asks the store between its stages."""
 
-    async def standing(
-        self, tenant: str, provider: str, key: IdempotencyKey, at: datetime
-    ) -> Standing | None:
+    async def standing(self, tenant: str, provider: str, key: IdempotencyKey, at: datetime) -> Standing | None:
         """Who holds this key; None when it is free."""
 
     async def resolve(self, tenant: str, provider: str, refs: frozenset[Ref]) -> dict[Ref, str]:
@@ -148,9 +146,7 @@ class Attempts:
             committed = await self._commit(attempt, work)
             if not committed.remapped:
                 return self._concluded(attempt, work, committed)
-        unsettled = _failure(
-            "mappings_unsettled", "The mappings of its ids kept changing.", "Replay the delivery."
-        )
+        unsettled = _failure("mappings_unsettled", "The mappings of its ids kept changing.", "Replay the delivery.")
         work = Work(None, Outcome("failed", failures=(unsettled,)))
         return self._concluded(attempt, work, await self._commit(attempt, work))
 

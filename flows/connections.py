@@ -37,9 +37,7 @@ def indexed(connections: Iterable[Connection]) -> Connections:
         by_provider[connection.provider].append(connection)
         for key in connection.keys:
             by_key[connection.provider, key].append(connection)
-    return Connections(
-        by_id, {k: tuple(v) for k, v in by_provider.items()}, {k: tuple(v) for k, v in by_key.items()}
-    )
+    return Connections(by_id, {k: tuple(v) for k, v in by_provider.items()}, {k: tuple(v) for k, v in by_key.items()})
 
 
 class Directory:
@@ -102,9 +100,7 @@ def verified(interpreter: Interpreter, found: tuple[Connection, ...], request: R
     if not found:
         raise Unauthorized(_failure("connection_unknown", "The request names no connection that there is."))
     if len(found) > MOST_CANDIDATES:
-        raise Unauthorized(
-            _failure("connection_ambiguous", "The request does not say which connection it is for.")
-        )
+        raise Unauthorized(_failure("connection_ambiguous", "The request does not say which connection it is for."))
     right: list[Connection] = []
     refusals: list[Unauthorized] = []
     for connection in found:
@@ -121,6 +117,4 @@ def verified(interpreter: Interpreter, found: tuple[Connection, ...], request: R
 
 
 def _failure(code: str, message: str) -> Failure:
-    return Failure(
-        "auth", code, message, "Post to the URL that names the connection: …/c/{connection}/{path}."
-    )
+    return Failure("auth", code, message, "Post to the URL that names the connection: …/c/{connection}/{path}.")

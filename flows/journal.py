@@ -85,9 +85,7 @@ class Journal:
         self._box = secret_box(settings)
         self.seal, self.unseal = self._box.seal, self._box.unseal
         self._database: Database = open_database(database_url(settings))
-        self._writer = GroupWriter(
-            self._database, max_rows=settings.queue_rows, max_bytes=settings.queue_bytes
-        )
+        self._writer = GroupWriter(self._database, max_rows=settings.queue_rows, max_bytes=settings.queue_bytes)
         self._started = False
         self._hot: HotReads | None = None
         self._working: set[str] = set()
@@ -106,9 +104,7 @@ class Journal:
         def note(transaction: Transaction) -> None:
             for file in files:
                 provider = file.interpreter.provider
-                specs.save(
-                    transaction, file.spec_hash, provider.provider, provider.revision, file.text, now
-                )
+                specs.save(transaction, file.spec_hash, provider.provider, provider.revision, file.text, now)
 
         await self.write(note)
 
@@ -173,9 +169,7 @@ class Journal:
 
         def keep(transaction: Transaction) -> int:
             transaction.execute(insert(tables.deliveries).values(asdict(raw)))
-            deliveries.quarantine(
-                transaction, raw.id, raw.received_at, failure, spec_hash=raw.spec_hash, owner=owner
-            )
+            deliveries.quarantine(transaction, raw.id, raw.received_at, failure, spec_hash=raw.spec_hash, owner=owner)
             return deliveries.evict_quarantined(transaction, raw.connection, raw.peer, most, most)
 
         return await self.write(keep)
@@ -196,9 +190,7 @@ class Journal:
         now = self._clock()
         until = now + timedelta(seconds=self._settings.lease)
         taken = await self.write(
-            lambda transaction: deliveries.take_over(
-                transaction, self._owner, now, until, limit, everything=everything
-            )
+            lambda transaction: deliveries.take_over(transaction, self._owner, now, until, limit, everything=everything)
         )
         self._working.update(one.delivery for one in taken)
         return taken
@@ -230,9 +222,7 @@ class Journal:
         with _reported():
             return await asyncio.to_thread(self.read_in_thread, job)
 
-    async def standing(
-        self, tenant: str, provider: str, key: IdempotencyKey, at: datetime
-    ) -> Standing | None:
+    async def standing(self, tenant: str, provider: str, key: IdempotencyKey, at: datetime) -> Standing | None:
         """Who holds an idempotency key; None when it is free."""
         if self._hot is not None:
             with _reported():

@@ -24,9 +24,7 @@ class LoadedProvider:
     spec_hash: str
 
 
-def load_provider(
-    path: Path, canon: Canon, engine: Literal["jlens", "jsonata-python"] = "jlens"
-) -> LoadedProvider:
+def load_provider(path: Path, canon: Canon, engine: Literal["jlens", "jsonata-python"] = "jlens") -> LoadedProvider:
     """One file, named `<provider>.yaml`. Raises ProviderFileError with every problem of it."""
     raw = path.read_bytes()
     try:

@@ -118,9 +118,7 @@ class Receiver:
         began = started = perf_counter()
         observe = self._metrics.observe
         connections = await self._directory.current()
-        found, refusal = await self._attempts.apart(
-            len(request.body), _authenticated, target, request, connections
-        )
+        found, refusal = await self._attempts.apart(len(request.body), _authenticated, target, request, connections)
         observe("verify", perf_counter() - started)
         if refusal is not None:
             return await self._unauthorized(target, request, found, refusal.failure)
@@ -179,9 +177,7 @@ class Receiver:
         holder: str = "",
     ) -> Reply:
         failures = outcome.failures if outcome else ()
-        shown_receipt = receipt(
-            self._public_url, attempt.delivery, shown or verdict, commands, failures, holder
-        )
+        shown_receipt = receipt(self._public_url, attempt.delivery, shown or verdict, commands, failures, holder)
         try:
             reply = attempt.provider.interpreter.reply(
                 attempt.feed,
@@ -210,9 +206,7 @@ class Receiver:
             shown = receipt(self._public_url, raw.id, "unauthorized", 0, (failure,))
         else:
             self._metrics.refused("unknown_connection")
-        return interpreter.reply(
-            target.feed, "unauthorized", failure=failure, receipt=shown, urls=self._urls()
-        )
+        return interpreter.reply(target.feed, "unauthorized", failure=failure, receipt=shown, urls=self._urls())
 
     def _raw(
         self, target: Target, request: Request, connection: Connection | None, quarantined: str = ""

@@ -194,9 +194,7 @@ class Relay:
             self._renew_at = now
             settlement = within(settlement, standing)
         for row, rejected in settlement.rejected:
-            self._log.warning(
-                "outbox_row_parked", delivery=row.delivery, code=rejected.code, reason=rejected.message
-            )
+            self._log.warning("outbox_row_parked", delivery=row.delivery, code=rejected.code, reason=rejected.message)
         for row in settlement.published:
             self._stalls.pop(row.shard, None)
         for shard, error in settlement.stopped.items():

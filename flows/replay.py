@@ -65,9 +65,7 @@ class Replay:
         attempt = Attempt(delivery, number, loaded, stored.feed, connection, request, replay=True)
         return await self._attempts.run(attempt, lambda concluded: _replayed(delivery, concluded))
 
-    async def _connection(
-        self, stored: StoredDelivery, loaded: LoadedProvider, request: Request
-    ) -> Connection | None:
+    async def _connection(self, stored: StoredDelivery, loaded: LoadedProvider, request: Request) -> Connection | None:
         """Raises Unauthorized where a quarantined request still does not verify."""
         if not stored.quarantined:
             return await self._journal.connection(stored.connection)

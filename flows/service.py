@@ -41,9 +41,7 @@ class Service:
     it only runs attempts, beside a serving process: for replays from the command line.
     """
 
-    def __init__(
-        self, settings: Settings, *, serving: bool = True, clock: Callable[[], datetime] = _now
-    ) -> None:
+    def __init__(self, settings: Settings, *, serving: bool = True, clock: Callable[[], datetime] = _now) -> None:
         self.settings, self._serving, self._clock = settings, serving, clock
         self.metrics = Metrics()
         self.gate = Gate(settings.body_bytes)
@@ -89,9 +87,7 @@ class Service:
             public_url=settings.public_url,
             max_body=settings.max_body,
         )
-        self.recovery = Recovery(
-            self.providers, self.directory, self.journal, self.attempts, self.metrics, self._clock
-        )
+        self.recovery = Recovery(self.providers, self.directory, self.journal, self.attempts, self.metrics, self._clock)
         self.replay = Replay(self.providers, self.directory, self.journal, self.attempts)
         if self._serving:
             await self._serve()

@@ -35,12 +35,8 @@ class Settings(BaseSettings):
     )
 
     data: Path = Field(Path("data"), description="Folder of the embedded database, bus and secret key.")
-    database_url: str = Field(
-        "", description="SQLAlchemy URL of the database; empty: SQLite in the data folder."
-    )
-    kafka_bootstrap: str = Field(
-        "", description="Kafka's host:port list; empty: the embedded log in the data folder."
-    )
+    database_url: str = Field("", description="SQLAlchemy URL of the database; empty: SQLite in the data folder.")
+    kafka_bootstrap: str = Field("", description="Kafka's host:port list; empty: the embedded log in the data folder.")
     providers: Path = Field(Path("providers"), description="Folder of the provider files.")
     public_url: Annotated[str, BeforeValidator(_without_slash)] = Field(
         "http://127.0.0.1:8000", description="URL at which providers reach this server; signatures cover it."
@@ -61,24 +57,14 @@ class Settings(BaseSettings):
         64 * MIB, ge=1, description="Bytes of request bodies held at once; beyond it requests get busy."
     )
     body_timeout: float = Field(30.0, gt=0, description="Seconds within which a request body must arrive.")
-    large_body: int = Field(
-        64 * KIB, ge=0, description="Bodies above this many bytes are evaluated in threads."
-    )
-    queue_rows: int = Field(
-        2_000, ge=1, description="Rows waiting for a commit; beyond it requests get busy."
-    )
-    queue_bytes: int = Field(
-        64 * MIB, ge=1, description="Bytes waiting for a commit; beyond it requests get busy."
-    )
-    lease: float = Field(
-        60.0, gt=0, description="Seconds after which a silent process's deliveries are taken over."
-    )
+    large_body: int = Field(64 * KIB, ge=0, description="Bodies above this many bytes are evaluated in threads.")
+    queue_rows: int = Field(2_000, ge=1, description="Rows waiting for a commit; beyond it requests get busy.")
+    queue_bytes: int = Field(64 * MIB, ge=1, description="Bytes waiting for a commit; beyond it requests get busy.")
+    lease: float = Field(60.0, gt=0, description="Seconds after which a silent process's deliveries are taken over.")
     quarantine: int = Field(
         100, ge=0, description="Unverified requests kept per connection and per address; the oldest go first."
     )
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="Least severe log line."
-    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe log line.")
 
     @model_validator(mode="after")
     def _one_body_fits(self) -> Settings:

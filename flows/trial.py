@@ -49,7 +49,13 @@ class Trial:
 def command_json(command: Command) -> dict[str, Any]:
     """A command for people and programs: its CloudEvent with the rule that made it."""
     event: dict[str, Any] = orjson.loads(command.event)
-    return {"command": command.name, "rule": command.rule, "entity": command.entity, "data": event["data"], "event": event}
+    return {
+        "command": command.name,
+        "rule": command.rule,
+        "entity": command.entity,
+        "data": event["data"],
+        "event": event,
+    }
 
 
 def _body(body: bytes) -> Any:

@@ -94,7 +94,7 @@ def _plain(field: Mapping[str, Any]) -> str:
         return (
             f"mapping to {_takes(inner)}" if isinstance(inner := field.get("additionalProperties"), dict) else "mapping"
         )
-    return {"string": "text", "integer": "whole number", "boolean": "true or false"}.get(kind, kind)
+    return {"string": "text", "integer": "whole number", "boolean": "true or false"}.get(kind, str(kind))
 
 
 def _literal(value: Any) -> str:

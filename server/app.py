@@ -132,7 +132,5 @@ async def _store_away(_: Request, __: Exception) -> Response:
 
 
 async def _fault(request: Request, error: Exception) -> Response:
-    _log.error(
-        "page_failed", path=request.scope["route"].path if "route" in request.scope else "", exc_info=error
-    )
+    _log.error("page_failed", path=request.scope["route"].path if "route" in request.scope else "", exc_info=error)
     return problem(500, "internal_error", "Tiffin failed on this request; the log says where.")

@@ -32,7 +32,13 @@ class Entry:
 
 
 def append(
-    connection: Connection, at: datetime, who: str, what: str, target: str, why: str = "", data: Mapping[str, Any] | None = None
+    connection: Connection,
+    at: datetime,
+    who: str,
+    what: str,
+    target: str,
+    why: str = "",
+    data: Mapping[str, Any] | None = None,
 ) -> None:
     """Adds an entry. The caller's transaction holds the write lock, so the chain has one end."""
     previous = connection.scalar(select(audit.c.hash).order_by(audit.c.id.desc()).limit(1)) or _FIRST

@@ -59,7 +59,7 @@ class Batch:
             return self._outcome(conclusion, "duplicate", [], holder=claim.holder)
         fresh = [c for c in conclusion.commands if c.id not in claim.written] if claim.written else conclusion.commands
         kept, older, equal = self._in_order(conclusion, fresh)
-        state = conclusion.state
+        state: State = conclusion.state
         if state == "accepted" and fresh and not kept:
             state = "stale" if older else "duplicate"
         self._claims.keep(conclusion, claim, [command.id for command in kept])
@@ -124,12 +124,12 @@ class Batch:
                 equal += 1
             else:
                 kept.append(command)
-                self._cursor.execute(self._sql.put_version, (*owner, version.entity, version.order, conclusion.delivery))
+                self._cursor.execute(
+                    self._sql.put_version, (*owner, version.entity, version.order, conclusion.delivery)
+                )
         return kept, older, equal
 
-    def _outcome(
-        self, c: Conclusion, state: State, commands: Any, *, holder: str = "", stale: int = 0
-    ) -> Committed:
+    def _outcome(self, c: Conclusion, state: State, commands: Any, *, holder: str = "", stale: int = 0) -> Committed:
         at = micros(c.at)
         self._put_outbox(c, commands, at)
         ids = orjson.dumps([command.id for command in commands]).decode()
@@ -164,5 +164,3 @@ class Batch:
             self._add(
                 self._sql.put_outbox, (c.delivery, c.attempt, shard_of(kafka_key), kafka_key, len(group), ids, data, at)
             )
-
-

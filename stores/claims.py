@@ -79,7 +79,11 @@ class Claims:
         delivery, state, written = row
         if state == "done" and delivery != conclusion.delivery:
             return Claim(holder=delivery)
-        if key.strategy != "event_id" and conclusion.commands and delivery != (conclusion.claimant or conclusion.delivery):
+        if (
+            key.strategy != "event_id"
+            and conclusion.commands
+            and delivery != (conclusion.claimant or conclusion.delivery)
+        ):
             return Claim(again=True)
         ids = frozenset(orjson.loads(written)) if written else frozenset()
         if delivery == conclusion.delivery:

@@ -104,7 +104,9 @@ def marker(transaction: Transaction) -> tuple[int, datetime | None]:
 def enabled(transaction: Transaction, box: SecretBox, at: datetime) -> list[Connection]:
     """Every connection that is not disabled, with the secrets valid at a time, newest first."""
     secrets = _secrets(transaction, box, at)
-    rows = transaction.execute(select(connections).where(connections.c.disabled_at.is_(None)).order_by(connections.c.id))
+    rows = transaction.execute(
+        select(connections).where(connections.c.disabled_at.is_(None)).order_by(connections.c.id)
+    )
     return [_connection(row._mapping, secrets.get(row.id, {})) for row in rows]
 
 
@@ -155,8 +157,8 @@ def rows(transaction: Transaction, provider: str | None = None, tenant: str | No
         statement = statement.where(connections.c.tenant == tenant)
     return [
         ConnectionRow(
-            row.id, row.tenant, row.provider, tuple(row._mapping["keys"]), row.merchant, tuple(row.stores), tuple(row.allow),
-            row.time_zone, row.currency, row.created_at, row.disabled_at, tuple(dates.get(row.id, ())),
+            row.id, row.tenant, row.provider, tuple(row._mapping["keys"]), row.merchant, tuple(row.stores),
+            tuple(row.allow), row.time_zone, row.currency, row.created_at, row.disabled_at, tuple(dates.get(row.id, ())),
         )
         for row in transaction.execute(statement)
     ]  # fmt: skip

@@ -113,13 +113,14 @@ def _listing(filters: Mapping[str, Any]) -> Select[Any]:
     joined = deliveries.outerjoin(outcomes, and_(outcomes.c.delivery == d.id, newest))
     statement = select(
         d.id, d.received_at, d.tenant, d.provider, d.connection, d.feed, _STATE,
-        func.coalesce(outcomes.c.commands, 0), func.coalesce(outcomes.c.attempt, 0), func.coalesce(outcomes.c.event, ""),
+        func.coalesce(outcomes.c.commands, 0), func.coalesce(outcomes.c.attempt, 0),
+        func.coalesce(outcomes.c.event, ""),
     ).select_from(joined)  # fmt: skip
     for name in ("tenant", "provider", "connection", "feed"):
         if filters.get(name):
             statement = statement.where(d[name] == filters[name])
     if filters.get("state"):
-        statement = statement.where(_STATE == filters["state"])
+        statement = statement.where(filters["state"] == _STATE)
     if filters.get("since"):
         statement = statement.where(d.received_at >= filters["since"])
     if filters.get("until"):
@@ -184,7 +185,9 @@ def renew(connection: Connection, owner: str, until: datetime, working: list[str
         connection.execute(update(in_flight).where(f.owner == owner, f.delivery.in_(chosen)).values(lease_until=until))
 
 
-def quarantine(connection: Connection, id: str, at: datetime, failure: Failure, *, spec_hash: str, owner: Mapping[str, str]) -> None:
+def quarantine(
+    connection: Connection, id: str, at: datetime, failure: Failure, *, spec_hash: str, owner: Mapping[str, str]
+) -> None:
     """The outcome and the failure of a request that did not verify. `owner`: tenant, provider, connection, feed."""
     connection.execute(
         insert(outcomes).values(
@@ -201,7 +204,9 @@ def quarantine(connection: Connection, id: str, at: datetime, failure: Failure, 
     )  # fmt: skip
 
 
-def evict_quarantined(connection: Connection, connection_id: str, peer: str, per_connection: int, per_address: int) -> int:
+def evict_quarantined(
+    connection: Connection, connection_id: str, peer: str, per_connection: int, per_address: int
+) -> int:
     """Empties the oldest quarantined requests beyond the bounds; their outcomes say `evicted`. Returns how many."""
     d = deliveries.c
     gone: set[str] = set()
@@ -225,4 +230,3 @@ def evict_quarantined(connection: Connection, connection_id: str, peer: str, per
 def release_from_quarantine(connection: Connection, id: str) -> None:
     """A quarantined request that has verified at last is a delivery like others."""
     connection.execute(update(deliveries).where(deliveries.c.id == id).values(quarantined=""))
-

@@ -79,7 +79,9 @@ def causes(connection: Connection, filters: Mapping[str, Any]) -> list[Cause]:
 def deliveries_of(connection: Connection, filters: Mapping[str, Any]) -> list[str]:
     """The deliveries that the chosen failures belong to, oldest first."""
     statement = _chosen(select(failures.c.delivery, func.min(failures.c.id)), filters)
-    return [row[0] for row in connection.execute(statement.group_by(failures.c.delivery).order_by(func.min(failures.c.id)))]
+    return [
+        row[0] for row in connection.execute(statement.group_by(failures.c.delivery).order_by(func.min(failures.c.id)))
+    ]
 
 
 def resolve(connection: Connection, id: int, who: str, at: datetime) -> bool:

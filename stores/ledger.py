@@ -32,19 +32,24 @@ def ledger(connection: Connection) -> Ledger:
     o = outcomes.c
     newest = select(o.delivery, func.max(o.attempt).label("attempt")).group_by(o.delivery).subquery()
     latest = outcomes.join(newest, (o.delivery == newest.c.delivery) & (o.attempt == newest.c.attempt))
-    states = {state: count for state, count in connection.execute(
-        select(o.state, func.count()).select_from(latest).group_by(o.state))}  # fmt: skip
+    by_state = select(o.state, func.count()).select_from(latest).group_by(o.state)
+    states: dict[str, int] = dict(connection.execute(by_state).tuples().all())
     finished = select(o.delivery).where(o.delivery == in_flight.c.delivery).exists()
     flying = connection.scalar(select(func.count()).select_from(in_flight).where(~finished)) or 0
     if flying:
         states["in_flight"] = flying
-    total = lambda column: int(connection.scalar(select(func.coalesce(func.sum(column), 0))) or 0)  # noqa: E731
-    return Ledger(states, counters.all_counts(connection), total(o.commands), total(outbox.c.count), total(published.c.count))
+    written, waiting, sent = (
+        int(connection.scalar(select(func.coalesce(func.sum(column), 0))) or 0)
+        for column in (o.commands, outbox.c.count, published.c.count)
+    )
+    return Ledger(states, counters.all_counts(connection), written, waiting, sent)
 
 
 def recorded_ids(connection: Connection) -> Iterator[tuple[str, list[str]]]:
     """(delivery, ids of the commands that one of its attempts wrote), for every attempt that wrote any."""
-    for delivery, ids in connection.execute(select(outcomes.c.delivery, outcomes.c.command_ids).where(outcomes.c.commands > 0)):
+    for delivery, ids in connection.execute(
+        select(outcomes.c.delivery, outcomes.c.command_ids).where(outcomes.c.commands > 0)
+    ):
         yield delivery, orjson.loads(ids)
 
 

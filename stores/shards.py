@@ -41,9 +41,7 @@ def ensure(connection: Connection, now: datetime) -> None:
         connection.execute(insert(shards), missing)
 
 
-def hold(
-    connection: Connection, owner: str, held: Collection[Lease], now: datetime, until: datetime
-) -> list[Lease]:
+def hold(connection: Connection, owner: str, held: Collection[Lease], now: datetime, until: datetime) -> list[Lease]:
     """Renews what `owner` holds, gives back what is beyond its share and claims free shards up to it.
 
     Returns every lease held now, by shard; those missing from it have been lost or given back.
@@ -67,10 +65,7 @@ def renew(connection: Connection, owner: str, held: Collection[Lease], until: da
     if not held:
         return []
     statement = (
-        update(shards)
-        .where(_held_by(owner))
-        .values(lease_until=until)
-        .returning(shards.c.shard, shards.c.fence)
+        update(shards).where(_held_by(owner)).values(lease_until=until).returning(shards.c.shard, shards.c.fence)
     )
     return sorted({Lease(*row) for row in connection.execute(statement)} & set(held))
 

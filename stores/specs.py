@@ -12,7 +12,9 @@ from stores.tables import specs
 def save(connection: Connection, hash: str, provider: str, revision: int, text: str, at: datetime) -> None:
     """Keeps a file; one that is kept already stays as it is."""
     if connection.scalar(select(specs.c.hash).where(specs.c.hash == hash)) is None:
-        connection.execute(insert(specs).values(hash=hash, provider=provider, revision=revision, text=text, loaded_at=at))
+        connection.execute(
+            insert(specs).values(hash=hash, provider=provider, revision=revision, text=text, loaded_at=at)
+        )
 
 
 def text(connection: Connection, hash: str) -> str | None:

@@ -43,7 +43,9 @@ class Statements:
 def statements(dialect: Dialect) -> Statements:
     """The statements for SQLite or PostgreSQL."""
     postgres = dialect.name == "postgresql"
-    target: Dialect = postgresql.psycopg.dialect(paramstyle="format") if postgres else sqlite.dialect(paramstyle="qmark")
+    target: Dialect = (
+        postgresql.psycopg.dialect(paramstyle="format") if postgres else sqlite.dialect(paramstyle="qmark")  # type: ignore[no-untyped-call]
+    )
     upsert: Any = upsert_postgresql if postgres else upsert_sqlite
 
     def text(statement: Any) -> str:
@@ -66,7 +68,7 @@ def statements(dialect: Dialect) -> Statements:
         {n: bindparam(n) for n in ("tenant", "provider", "kind", "within", "external_id", "canonical_id",
                                    "valid_from", "source")}
     )  # fmt: skip
-    changed = {"state": bindparam("state"), "written": bindparam("written")}
+    changed: dict[str, Any] = {"state": bindparam("state"), "written": bindparam("written")}
     return Statements(
         put_delivery=put(t.deliveries),
         put_in_flight=put(t.in_flight),
@@ -80,7 +82,9 @@ def statements(dialect: Dialect) -> Statements:
                 equal(m, "tenant", "provider", "kind", "within", "external_id"), m.c.valid_to.is_(None)
             )
         ),
-        key_of=text(select(k.c.delivery, k.c.state, k.c.written, k.c.until).where(equal(k, "tenant", "provider", "key_text"))),
+        key_of=text(
+            select(k.c.delivery, k.c.state, k.c.written, k.c.until).where(equal(k, "tenant", "provider", "key_text"))
+        ),
         put_key=replace(k, "tenant", "provider", "key_text"),
         update_key=text(update(k).values(changed).where(equal(k, "tenant", "provider", "key_text"))),
         last_of=text(

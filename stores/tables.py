@@ -134,7 +134,7 @@ keys = Table(
     PrimaryKeyConstraint("tenant", "provider", "key_text"),
     Index("keys_until", "until", sqlite_where=text("until IS NOT NULL"), postgresql_where=text("until IS NOT NULL")),
 )
-"""Idempotency keys. `delivery` claimed it first; `written` holds the ids of commands that attempts left undone wrote."""
+"""Idempotency keys. `delivery` claimed it first; `written`: ids of commands that attempts left undone wrote."""
 
 last_accepted = Table(
     "last_accepted",

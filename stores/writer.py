@@ -230,5 +230,3 @@ def _wake(entries: list[Entry]) -> None:
 def _settle_all(entries: list[Entry]) -> None:
     for entry in entries:
         entry.wake(entry.result, entry.error)
-
-

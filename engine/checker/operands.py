@@ -86,7 +86,7 @@ class _Reader:
         depth = 0
         while at < len(self.found):
             text = self.found[at].text if self.found[at].kind == "operator" else ""
-            if depth == 0 and text not in ("(", "[", "{") and self._boundary(at, tight):
+            if depth == 0 and (self._closes(at) or (text not in ("(", "[", "{") and self._boundary(at, tight))):
                 break
             depth += (text in ("(", "[", "{")) - (text in (")", "]", "}"))
             at += 1

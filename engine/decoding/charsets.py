@@ -32,6 +32,11 @@ def utf8(body: bytes, charset: str) -> bytes:
 
 def text(body: bytes, charset: str) -> str:
     """The body as text, without a byte order mark."""
+    return decoded(body, charset).removeprefix("\ufeff")
+
+
+def decoded(body: bytes, charset: str) -> str:
+    """Part of a body as text, as it stands."""
     codec = "utf-8" if charset in UTF8 else SINGLE_BYTE.get(charset)
     if codec is None:
         raise refusal(
@@ -41,7 +46,7 @@ def text(body: bytes, charset: str) -> str:
             charset=charset[:40],
         )
     try:
-        return body.decode(codec).removeprefix("\ufeff")
+        return body.decode(codec)
     except UnicodeDecodeError as error:
         raise wrong_byte(error.start, charset) from None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote_to_bytes
 
-from engine.decoding.charsets import BOM, text
+from engine.decoding.charsets import BOM, decoded
 from engine.decoding.refusals import refusal
 from engine.failures import Refusal
 
@@ -67,7 +67,7 @@ def _unquoted(quoted: bytes, number: int, charset: str) -> str:
             "body_nul", f"Field {number} of the form holds the character NUL.", "Leave NUL out.", field=number
         )
     try:
-        return text(raw, charset)
+        return decoded(raw, charset)
     except Refusal as refused:
         inner = refused.failure
         message = f"Field {number} of the form: {inner.message}"

@@ -45,6 +45,4 @@ def expand(body: bytes, encoding: str, *, allowed: bool, limit: int) -> bytes:
 
 
 def _malformed() -> Refusal:
-    return refusal(
-        "gzip_malformed", "The body is not whole gzip data.", "Compress the body as one gzip stream."
-    )
+    return refusal("gzip_malformed", "The body is not whole gzip data.", "Compress the body as one gzip stream.")

@@ -20,9 +20,7 @@ from engine.failures import Refusal
 NUMBER_LIMIT = 64
 """The most characters of a number."""
 
-_strict = partial(
-    jiter.from_json, allow_inf_nan=False, catch_duplicate_keys=True, float_mode="lossless-float"
-)
+_strict = partial(jiter.from_json, allow_inf_nan=False, catch_duplicate_keys=True, float_mode="lossless-float")
 # Keeps "-0", which an int cannot; it is lax, and so comes only after the strict reader.
 _source_texts = json.JSONDecoder(parse_int=str, parse_float=str).decode
 _SHAPES = bytes.maketrans(b"-0123456789[,: \t\r\n", b"0" * 11 + b":" * 7)
@@ -162,12 +160,8 @@ def _refused(body: bytes, said: str) -> Refusal:
     at = f"line {line} column {column}"
     for sign, code, sentence, next_step in _REASONS:
         if sign in reason:
-            return refusal(
-                code, f"{sentence}, at {at}.", next_step, line=line, column=column, **_key_in(reason)
-            )
-    return refusal(
-        "body_not_json", f"The body is not JSON: {reason[:200]}, at {at}.", _MEND, line=line, column=column
-    )
+            return refusal(code, f"{sentence}, at {at}.", next_step, line=line, column=column, **_key_in(reason))
+    return refusal("body_not_json", f"The body is not JSON: {reason[:200]}, at {at}.", _MEND, line=line, column=column)
 
 
 def _key_in(reason: str) -> dict[str, str]:

@@ -93,11 +93,7 @@ def _named(media_type: str) -> str:
 
 def _unsupported(accept: tuple[str, ...], media_type: str) -> Refusal:
     wanted = [next(t for t, f in MEDIA_TYPES.items() if f == one) for one in accept]
-    said = (
-        f"Content-Type {shown(media_type)} is not"
-        if media_type
-        else "There is no Content-Type; it is not one"
-    )
+    said = f"Content-Type {shown(media_type)} is not" if media_type else "There is no Content-Type; it is not one"
     return refusal(
         "content_type_unsupported",
         f"{said} what this feed takes: {', '.join(wanted)}.",

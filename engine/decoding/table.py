@@ -18,11 +18,7 @@ def _decode(body: bytes, charset: str, separator: str) -> dict[str, Any]:
     if not lines:
         raise refusal("body_empty", "The table is empty.", "Send a header row and the rows below it.")
     columns = _columns(lines[0][1])
-    return {
-        "rows": [
-            _row(columns, cells, number, line) for number, (line, cells) in enumerate(lines[1:], start=1)
-        ]
-    }
+    return {"rows": [_row(columns, cells, number, line) for number, (line, cells) in enumerate(lines[1:], start=1)]}
 
 
 decode_csv = partial(_decode, separator=",")
@@ -33,9 +29,7 @@ def _lines(source: str, separator: str) -> list[tuple[int, list[str]]]:
     """Each row's cells with the line it ends on, without the empty rows at the end."""
     if "\0" in source:
         line = source.count("\n", 0, source.index("\0")) + 1
-        raise refusal(
-            "body_nul", f"The table holds the character NUL in line {line}.", "Leave NUL out.", line=line
-        )
+        raise refusal("body_nul", f"The table holds the character NUL in line {line}.", "Leave NUL out.", line=line)
     reader = csv.reader(io.StringIO(source, newline=""), delimiter=separator, strict=True)
     lines: list[tuple[int, list[str]]] = []
     try:

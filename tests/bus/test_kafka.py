@@ -31,9 +31,7 @@ def message(number: int, data: object = None, key: bytes = b"store_1") -> Messag
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[str]:
     owner = Producer({"bootstrap.servers": "unused", "test.mock.num.brokers": 1})
-    yield ",".join(
-        f"{broker.host}:{broker.port}" for broker in owner.list_topics(timeout=10).brokers.values()
-    )
+    yield ",".join(f"{broker.host}:{broker.port}" for broker in owner.list_topics(timeout=10).brokers.values())
     owner.close()
 
 
@@ -80,9 +78,7 @@ def test_a_record_of_another_writer_is_shown_as_it_is(cluster: str, kafka: Kafka
 
 def test_a_structured_record_is_taken_as_it_is(cluster: str, kafka: KafkaBus) -> None:
     stranger, event = Producer({"bootstrap.servers": cluster}), message(1)
-    stranger.produce(
-        "structured", event.value, b"k", headers={"content-type": "application/cloudevents+json"}
-    )
+    stranger.produce("structured", event.value, b"k", headers={"content-type": "application/cloudevents+json"})
     stranger.flush(10)
     taken = Tail(kafka, "structured", from_beginning=True).take(10)
     assert [(m.id, m.value) for m in taken] == [("id-1", event.value)]
@@ -128,9 +124,7 @@ def test_a_reader_commits_no_offsets() -> None:
         (KafkaError.NOT_ENOUGH_REPLICAS, False),
     ],
 )
-def test_only_a_record_named_as_invalid_by_the_broker_is_rejected_for_good(
-    code: int, permanent: bool
-) -> None:
+def test_only_a_record_named_as_invalid_by_the_broker_is_rejected_for_good(code: int, permanent: bool) -> None:
     assert reported(KafkaError(code)).permanent is permanent
 
 

@@ -137,9 +137,7 @@ def test_another_process_reads_what_this_one_published(log: EmbeddedLog, path: P
     assert shown.stdout.split() == ["id-1", "id-2"]
 
 
-def test_two_handles_that_append_at_once_leave_no_gap_and_no_second_copy(
-    path: Path, log: EmbeddedLog
-) -> None:
+def test_two_handles_that_append_at_once_leave_no_gap_and_no_second_copy(path: Path, log: EmbeddedLog) -> None:
     other, barrier = EmbeddedLog(path), threading.Barrier(2)
 
     def append(to: EmbeddedLog) -> None:
@@ -197,9 +195,7 @@ def test_a_folder_that_is_not_there_is_reported_as_unavailable(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("bootstrap", [None, ""])
-def test_without_bootstrap_servers_the_bus_is_the_log_in_the_folder(
-    tmp_path: Path, bootstrap: str | None
-) -> None:
+def test_without_bootstrap_servers_the_bus_is_the_log_in_the_folder(tmp_path: Path, bootstrap: str | None) -> None:
     bus = open_bus(bootstrap, tmp_path)
     bus.publish(TOPIC, [message(1)])
     bus.close()

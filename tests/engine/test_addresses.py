@@ -27,9 +27,7 @@ PROXIES = ("10.0.0.0/8", "fd00::/8")
         ("", ("0.0.0.0/0",), False),
     ],
 )
-def test_an_allowlist_holds_the_addresses_of_its_blocks(
-    peer: str, allow: tuple[str, ...], allowed: bool
-) -> None:
+def test_an_allowlist_holds_the_addresses_of_its_blocks(peer: str, allow: tuple[str, ...], allowed: bool) -> None:
     assert address_allowed(peer, allow) is allowed
 
 
@@ -52,9 +50,7 @@ def test_an_allowlist_holds_the_addresses_of_its_blocks(
         ("", ["203.0.113.5"], ""),
     ],
 )
-def test_only_parts_added_by_declared_proxies_count(
-    peer: str, forwarded_for: list[str], expected: str
-) -> None:
+def test_only_parts_added_by_declared_proxies_count(peer: str, forwarded_for: list[str], expected: str) -> None:
     assert caller(peer, forwarded_for, PROXIES) == expected
 
 

@@ -36,9 +36,7 @@ def _canonical(trial: Trial) -> dict[str, Any]:
         "commands": trial.outcome.commands,
         "mappings": set(trial.outcome.mappings),
         "failures": [_comparable(failure) for failure in trial.outcome.failures],
-        "reply": trial.reply.status
-        if worded
-        else (trial.reply.status, json.loads(trial.reply.body or b"null")),
+        "reply": trial.reply.status if worded else (trial.reply.status, json.loads(trial.reply.body or b"null")),
     }
 
 
@@ -47,9 +45,7 @@ CASES = [case for case in cases() if case.name not in KNOWN_DIFFERENCES]
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_both_engines_give_the_same_canonical_commands(case: Case) -> None:
-    jlens, reference = (
-        [_canonical(trial) for trial in run(case, engine)] for engine in ("jlens", "jsonata-python")
-    )
+    jlens, reference = ([_canonical(trial) for trial in run(case, engine)] for engine in ("jlens", "jsonata-python"))
     assert jlens == reference
 
 

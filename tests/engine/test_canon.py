@@ -189,9 +189,7 @@ VALUES = st.recursive(
 
 
 @given(place=st.sampled_from(PLACES), value=VALUES)
-def test_the_gate_says_no_exactly_when_there_is_something_to_explain(
-    place: tuple[str, int, str], value: Any
-) -> None:
+def test_the_gate_says_no_exactly_when_there_is_something_to_explain(place: tuple[str, int, str], value: Any) -> None:
     name, number, field = place
     command = COMMANDS[name]
     data = {**command.schema["examples"][number], field: value}

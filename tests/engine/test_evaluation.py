@@ -45,7 +45,9 @@ def menu(request: pytest.FixtureRequest) -> RulesProgram:
 
 def test_an_elements_index_is_its_position_in_the_payload(menu: RulesProgram) -> None:
     document = {"items": [None, {"id": "a", "active": "0"}, {"id": "b", "name": "B", "price": "1"}]}
-    assert [(row.position, row.values["item_id"]) for row in menu.evaluate(document, {}, 0).rows["items"]] == [((2,), "b")]
+    assert [(row.position, row.values["item_id"]) for row in menu.evaluate(document, {}, 0).rows["items"]] == [
+        ((2,), "b")
+    ]
 
 
 @pytest.mark.parametrize("items", [[{"id": "a", "name": "A"}], {"id": "a", "name": "A"}])

@@ -22,9 +22,7 @@ PART = st.text(alphabet=st.sampled_from("ab:1#2é\ud800"), max_size=4)
 PARTS = st.lists(PART, max_size=4)
 DOCUMENTS = st.recursive(
     st.none() | st.booleans() | st.text(alphabet="ab1", max_size=3),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.text(alphabet="xyz", max_size=2), inner, max_size=3)
-    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(alphabet="xyz", max_size=2), inner, max_size=3),
     max_leaves=10,
 )
 
@@ -49,9 +47,7 @@ def command(
 
 
 def test_parts_that_join_alike_have_different_keys() -> None:
-    assert event_id_text("demo", "shop", "stock", ["ab", "c"]) != event_id_text(
-        "demo", "shop", "stock", ["a", "bc"]
-    )
+    assert event_id_text("demo", "shop", "stock", ["ab", "c"]) != event_id_text("demo", "shop", "stock", ["a", "bc"])
 
 
 @given(one=PARTS, other=PARTS)
@@ -65,9 +61,7 @@ def test_two_tenants_never_share_an_event_key(first: str, second: str, parts: li
     assert event_id_text(first, "shop", "stock", parts) != event_id_text(second, "shop", "stock", parts)
 
 
-@pytest.mark.parametrize(
-    "owner", [("demo", "other", "stock"), ("demo", "shop", "menu"), ("demos", "hop", "stock")]
-)
+@pytest.mark.parametrize("owner", [("demo", "other", "stock"), ("demo", "shop", "menu"), ("demos", "hop", "stock")])
 def test_an_event_key_belongs_to_one_provider_and_feed(owner: tuple[str, str, str]) -> None:
     assert event_id_text(*owner, ["1"]) != event_id_text("demo", "shop", "stock", ["1"])
 
@@ -87,8 +81,7 @@ def test_a_payload_key_is_printable_and_says_what_it_is() -> None:
 
 def test_a_payload_key_stays_the_same_between_releases() -> None:
     assert (
-        payload_hash_text(OWNER, {"b": ["1", None, True], "a": "é"})
-        == "payload_hash:208fda1718800afc486b04f9d2dfded9"
+        payload_hash_text(OWNER, {"b": ["1", None, True], "a": "é"}) == "payload_hash:208fda1718800afc486b04f9d2dfded9"
     )
 
 
@@ -106,9 +99,7 @@ def test_the_order_of_a_lists_elements_matters() -> None:
     assert payload_hash_text(OWNER, ["1", "2"]) != payload_hash_text(OWNER, ["2", "1"])
 
 
-@pytest.mark.parametrize(
-    ("one", "other"), [("1", "1.0"), ("true", True), ("", None), ("null", None), ([], {})]
-)
+@pytest.mark.parametrize(("one", "other"), [("1", "1.0"), ("true", True), ("", None), ("null", None), ([], {})])
 def test_values_that_look_alike_have_different_payload_keys(one: Any, other: Any) -> None:
     assert payload_hash_text(OWNER, {"a": one}) != payload_hash_text(OWNER, {"a": other})
 

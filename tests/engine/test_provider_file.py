@@ -57,7 +57,10 @@ def test_an_expression_keeps_its_place():
         ("title: Corner Till\n", "", "missing_key", 1, 1, "add title:"),
         ("    idempotency: {event_id: [id]}\n", "", "missing_key", 9, 3, "add idempotency:"),
         ("family: pos", "family: poss", "wrong_value", 4, 9, "did you mean pos?"),
-        ("item_id: id", "item_id: 7", "expression_expected", 17, 20, "write the literal as {value: 7}, or quote the expression"),
+        (
+            "item_id: id", "item_id: 7", "expression_expected", 17, 20,
+            "write the literal as {value: 7}, or quote the expression",
+        ),
         ("item_id: id", 'item_id: {"x": y}', "expression_expected", 17, 20, "quote the whole expression: '…'"),
         ("scheme: token", "scheme: tokens", "unknown_scheme", 7, 16, "did you mean token?"),
         ("{scheme: token, header: X-Key, secret: key}", "{header: X-Key}", "missing_key", 7, 1, "add scheme:"),

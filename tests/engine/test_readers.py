@@ -77,9 +77,7 @@ def test_a_boolean_is_only_a_flag(name: str) -> None:
     assert code_of(name, True).startswith("not_")
 
 
-@pytest.mark.parametrize(
-    ("value", "expected"), [("478", "478"), (" I-1\n", "I-1"), ("007", "007"), ("5J", "5J")]
-)
+@pytest.mark.parametrize(("value", "expected"), [("478", "478"), (" I-1\n", "I-1"), ("007", "007"), ("5J", "5J")])
 def test_an_id_stays_the_text_it_is(value: str, expected: str) -> None:
     assert read("id", value) == expected
 
@@ -103,9 +101,7 @@ def test_a_whole_number_is_read_exactly(value: str, expected: int) -> None:
     assert (result, type(result)) == (expected, int)
 
 
-@pytest.mark.parametrize(
-    "value", ["5.5", "abc", "1e-5", "1,000", "0x10", "1_000", "٣", "NaN", "--1", "1e9999"]
-)
+@pytest.mark.parametrize("value", ["5.5", "abc", "1e-5", "1,000", "0x10", "1_000", "٣", "NaN", "--1", "1e9999"])
 def test_what_is_not_a_whole_number_is_refused(value: str) -> None:
     assert code_of("integer", value) == "not_an_integer"
 
@@ -131,9 +127,7 @@ def test_a_decimal_loses_what_says_nothing(value: str, expected: str) -> None:
     assert read("decimal", value) == expected
 
 
-@pytest.mark.parametrize(
-    "value", ["1,299.00", "12abc", "Infinity", "nan", "-", ".", "１２", "1 2", "1e1000", "--5"]
-)
+@pytest.mark.parametrize("value", ["1,299.00", "12abc", "Infinity", "nan", "-", ".", "１２", "1 2", "1e1000", "--5"])
 def test_what_is_not_a_number_is_refused(value: str) -> None:
     assert code_of("decimal", value) == "not_a_number"
 

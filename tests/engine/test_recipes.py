@@ -29,9 +29,7 @@ def put_together(*recipe: Any, body: bytes = BODY, signed: Signed | None = None,
         peer="192.0.2.1",
         received_at=datetime(2026, 1, 5, tzinfo=UTC),
     )
-    return bytes_to_sign(
-        RECIPE.validate_python(recipe), RequestParts(request), signed or Signed(()), **left_out
-    )
+    return bytes_to_sign(RECIPE.validate_python(recipe), RequestParts(request), signed or Signed(()), **left_out)
 
 
 @pytest.mark.parametrize(
@@ -82,9 +80,7 @@ def test_a_part_of_the_signature_that_stands_twice_is_malformed() -> None:
         put_together({"signature": "t"}, signed=Signed((), {"t": ["12", "13"]}))
 
 
-@pytest.mark.parametrize(
-    "part", [{"header": "y"}, {"query": "y"}, {"body": "y"}, {"body": "id.y"}, {"signature": "y"}]
-)
+@pytest.mark.parametrize("part", [{"header": "y"}, {"query": "y"}, {"body": "y"}, {"body": "id.y"}, {"signature": "y"}])
 def test_an_absent_part_is_missing(part: Any) -> None:
     with pytest.raises(PartMissing):
         put_together(part)

@@ -120,9 +120,7 @@ def test_a_repeated_token_header_is_refused_even_when_one_is_right() -> None:
     assert code(TOKEN, with_headers((b"x-token", SECRET), (b"x-token", b"other"))) == "token_mismatch"
 
 
-@pytest.mark.parametrize(
-    "body", [b"", b"{", b'{"a":1,"a":2}', b"[" * 5000, b"\xff", b'{"a": NaN}', b'["\\ud800"]']
-)
+@pytest.mark.parametrize("body", [b"", b"{", b'{"a":1,"a":2}', b"[" * 5000, b"\xff", b'{"a": NaN}', b'["\\ud800"]'])
 def test_a_token_in_an_unreadable_body_is_body_unreadable(body: bytes) -> None:
     assert code({"scheme": "token", "secret": "key", "body": "token"}, request(body)) == "body_unreadable"
 
@@ -398,9 +396,7 @@ NAMES = st.sampled_from([b"x-token", b"authorization", b"x-signature"]) | st.bin
 def test_an_arbitrary_request_verifies_or_is_unauthorized(
     auth: Any, headers: list[tuple[bytes, bytes]], query: list[tuple[str, str]], body: bytes
 ) -> None:
-    sent = Request(
-        "POST", "https://t.example/in", "/in", tuple(query), tuple(headers), body, "192.0.2.1", NOW
-    )
+    sent = Request("POST", "https://t.example/in", "/in", tuple(query), tuple(headers), body, "192.0.2.1", NOW)
     with pytest.raises(Unauthorized) as refused:
         verify(auth, sent, {"key": (SECRET,)})
     assert refused.value.failure.cls == "auth"

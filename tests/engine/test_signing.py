@@ -77,9 +77,7 @@ def test_a_signed_request_verifies_and_one_changed_byte_does_not(
 ) -> None:
     stamp = {"signature": "t"} if signature["parser"] == "pairs" else {"header": "X-Time"}
     signs = [*scheme["sign"], stamp]
-    auth = AUTH.validate_python(
-        {**scheme, "sign": signs, "signature": signature, "timestamp": {**stamp, "unit": unit}}
-    )
+    auth = AUTH.validate_python({**scheme, "sign": signs, "signature": signature, "timestamp": {**stamp, "unit": unit}})
     request = replace(REQUEST, body=body)
     signed = with_headers(request, sign(auth, request, SECRETS))
 
@@ -97,9 +95,7 @@ BASIC = {"scheme": "basic", "secret": "login"}
 HMAC = {"scheme": "hmac", "algorithm": "sha256", "secret": "key", "signature": {"header": "X-Signature"}}
 
 
-@pytest.mark.parametrize(
-    "auth", [{"scheme": "none"}, TOKEN, BASIC, {"all": [TOKEN, BASIC, HMAC]}, {"any": [TOKEN]}]
-)
+@pytest.mark.parametrize("auth", [{"scheme": "none"}, TOKEN, BASIC, {"all": [TOKEN, BASIC, HMAC]}, {"any": [TOKEN]}])
 def test_every_scheme_can_be_signed(auth: dict[str, Any]) -> None:
     made = AUTH.validate_python(auth)
     verify(made, with_headers(REQUEST, sign(made, REQUEST, SECRETS)), SECRETS)

@@ -10,10 +10,7 @@ from hypothesis import strategies as st
 from engine.failures import Refusal
 from engine.source_text import JsonSource
 
-BODY = (
-    b'\xef\xbb\xbf{"a": {"b": [10, -0, 1E+5, "x\\n\\u00e9\\"}"], "c}": true}, '
-    b'"e": [ ], "f": {}, "\\u0067": null}'
-)
+BODY = b'\xef\xbb\xbf{"a": {"b": [10, -0, 1E+5, "x\\n\\u00e9\\"}"], "c}": true}, "e": [ ], "f": {}, "\\u0067": null}'
 
 
 @pytest.mark.parametrize(
@@ -65,9 +62,7 @@ VALUES = st.recursive(
 def test_the_source_of_a_value_reads_as_that_value(
     before: Any, value: Any, indent: int | None, ascii_only: bool
 ) -> None:
-    body = json.dumps(
-        {"before": before, "list": [before, value]}, indent=indent, ensure_ascii=ascii_only
-    ).encode()
+    body = json.dumps({"before": before, "list": [before, value]}, indent=indent, ensure_ascii=ascii_only).encode()
     found = JsonSource(body).text("list[1]")
     assert found is not None
     assert (found.decode() if isinstance(value, str) else json.loads(found)) == value

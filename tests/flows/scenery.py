@@ -100,9 +100,7 @@ def database(settings: Settings, writing: bool = False) -> Iterator[Transaction]
         opened.close()
 
 
-def add_connection(
-    settings: Settings, provider: str, id: str, *, secrets: dict[str, str], **options: Any
-) -> None:
+def add_connection(settings: Settings, provider: str, id: str, *, secrets: dict[str, str], **options: Any) -> None:
     values = {name: (value.encode(),) for name, value in secrets.items()}
     with database(settings, writing=True) as transaction:
         connection = Connection(id, "north", provider, values, **options)
@@ -121,15 +119,9 @@ def deliveries_of(settings: Settings, state: str | None = None) -> list[SimpleNa
     with database(settings) as transaction:
         for line in reversed(deliveries.listed(transaction, {"state": state}, limit=1000)):
             row = deliveries.get(transaction, line.id)
-            codes = [
-                f.code
-                for f in failures.listed(transaction, {"delivery": line.id})
-                if f.attempt == line.attempt
-            ]
+            codes = [f.code for f in failures.listed(transaction, {"delivery": line.id}) if f.attempt == line.attempt]
             found.append(
-                SimpleNamespace(
-                    id=line.id, state=line.state, codes=codes, body=row.body, quarantined=row.quarantined
-                )
+                SimpleNamespace(id=line.id, state=line.state, codes=codes, body=row.body, quarantined=row.quarantined)
             )
     return found
 
@@ -198,9 +190,7 @@ async def deliver(service: Service, document: Any, feed: str = "stock", secret: 
     target = service.receiver.target("pos", "acme", "", "POST", feed)
     path = f"/v1/integrations/pos/acme/webhooks/{feed}"
     now = datetime.now(UTC)
-    return await service.receiver.receive(
-        target, Request("POST", path, path, (), headers, body, "192.0.2.1", now)
-    )
+    return await service.receiver.receive(target, Request("POST", path, path, (), headers, body, "192.0.2.1", now))
 
 
 @asynccontextmanager

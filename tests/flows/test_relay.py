@@ -164,9 +164,7 @@ def log(tmp_path: Path) -> Iterator[EmbeddedLog]:
     log.close()
 
 
-def relay(
-    database: Database, bus: Any, clock: Callable[[], datetime], owner: str = "one", **changes: Any
-) -> Relay:
+def relay(database: Database, bus: Any, clock: Callable[[], datetime], owner: str = "one", **changes: Any) -> Relay:
     handed_in: dict[str, Any] = {
         "topic": TOPIC,
         "read": database.read,
@@ -194,9 +192,7 @@ def test_commands_reach_the_bus_oldest_first_and_leave_the_outbox(
     assert database.counts() == (0, 0, 3)
 
 
-def test_a_round_takes_no_more_rows_than_its_pace_allows(
-    database: Database, bus: FaultyBus, clock: Clock
-) -> None:
+def test_a_round_takes_no_more_rows_than_its_pace_allows(database: Database, bus: FaultyBus, clock: Clock) -> None:
     for id in "abc":
         database.add(id)
     paced = relay(database, bus, clock, pace=Pace(rows=2))
@@ -233,9 +229,7 @@ def test_a_row_of_which_one_command_failed_is_published_again_whole(
     assert bus.sent == ["a", "a", "b", "c"]
 
 
-def test_a_stopped_shard_keeps_no_other_shard_waiting(
-    database: Database, bus: FaultyBus, clock: Clock
-) -> None:
+def test_a_stopped_shard_keeps_no_other_shard_waiting(database: Database, bus: FaultyBus, clock: Clock) -> None:
     database.add("a", shard=1)
     database.add("b", shard=2)
     bus.faults["a"] = LATER
@@ -377,9 +371,7 @@ def test_a_fenced_out_relay_marks_and_parks_nothing(database: Database, bus: Fau
     assert database.counts() == (2, 0, 0)
 
 
-def test_a_relay_whose_lease_may_run_out_does_not_publish(
-    database: Database, bus: FaultyBus, clock: Clock
-) -> None:
+def test_a_relay_whose_lease_may_run_out_does_not_publish(database: Database, bus: FaultyBus, clock: Clock) -> None:
     database.add("a")
 
     def slow_read(job: Callable[[Connection], T], /) -> T:
@@ -506,9 +498,7 @@ def test_a_log_that_cannot_be_written_to_stops_no_relay(database: Database, bus:
     assert one.stop(20)
 
 
-def test_a_relay_that_was_never_started_can_be_stopped(
-    database: Database, bus: FaultyBus, clock: Clock
-) -> None:
+def test_a_relay_that_was_never_started_can_be_stopped(database: Database, bus: FaultyBus, clock: Clock) -> None:
     assert relay(database, bus, clock).stop()
 
 

@@ -171,11 +171,7 @@ def test_a_field_can_be_cleared_unless_it_is_required_an_identity_or_a_name(
     field: str, schema: dict[str, Any], required: bool
 ) -> None:
     nullable = "null" in schema.get("type", ()) or None in schema.get("enum", ())
-    kept = (
-        required
-        or field == "name"
-        or (field in IDENTITIES and field.endswith("_id") and field != "parent_id")
-    )
+    kept = required or field == "name" or (field in IDENTITIES and field.endswith("_id") and field != "parent_id")
     assert nullable == (not kept)
 
 
@@ -213,9 +209,7 @@ def test_a_time_not_in_utc_is_not_valid(moment: str) -> None:
 @pytest.mark.parametrize("hour", ["7:00", "25:00", "24:30", "07:60", "noon"])
 def test_an_hour_that_no_clock_shows_is_not_valid(hour: str) -> None:
     hours = [{"days": ["mon"], "from": hour, "to": "23:00"}]
-    assert (
-        not schemas.canon().commands["UpsertCategory"].valid({**example_of("UpsertCategory"), "hours": hours})
-    )
+    assert not schemas.canon().commands["UpsertCategory"].valid({**example_of("UpsertCategory"), "hours": hours})
 
 
 @pytest.mark.parametrize("hour", ["00:00", "07:30", "23:59:59", "24:00"])

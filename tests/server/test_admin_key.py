@@ -49,9 +49,7 @@ def test_the_key_opens_a_guarded_path():
     assert get("/metrics", b"Bearer the-key").text == "in"
 
 
-@pytest.mark.parametrize(
-    "given", [b"Bearer the-kez", b"Bearer", b"Basic the-key", b"the-key", b"Bearer \xff"]
-)
+@pytest.mark.parametrize("given", [b"Bearer the-kez", b"Bearer", b"Basic the-key", b"the-key", b"Bearer \xff"])
 def test_anything_but_the_key_does_not(given):
     assert get("/metrics", given).status_code == 401
 

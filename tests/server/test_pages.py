@@ -15,9 +15,7 @@ def test_readiness_names_what_it_depends_on(running):
     assert answer.json()["dependencies"] == {"database": "ok", "bus": "ok"}
 
 
-@pytest.mark.parametrize(
-    "path", ["/nothing", "/v1/deliveries/" + "0" * 32, "/v1/deliveries/x", "/v1/deliveries/%00"]
-)
+@pytest.mark.parametrize("path", ["/nothing", "/v1/deliveries/" + "0" * 32, "/v1/deliveries/x", "/v1/deliveries/%00"])
 def test_what_is_not_there_is_a_problem_document(running, path):
     answer = running.client.get(path)
     assert answer.status_code == 404
@@ -62,8 +60,6 @@ def test_metrics_count_deliveries_and_time_their_stages(running):
 
 def test_with_an_admin_key_only_the_open_paths_are_open(settings, start):
     running = start(settings.model_copy(update={"admin_key": type(settings.admin_key)("the-admin-key")}))
-    status = {
-        path: running.client.get(path).status_code for path in ("/", "/metrics", "/openapi.json", "/healthz")
-    }
+    status = {path: running.client.get(path).status_code for path in ("/", "/metrics", "/openapi.json", "/healthz")}
     assert status == {"/": 401, "/metrics": 401, "/openapi.json": 401, "/healthz": 200}
     assert running.post(stock()).status_code == 200

@@ -37,9 +37,7 @@ def test_a_token_is_nowhere_in_the_open(running, capfd, token, place):
         answer = running.client.post(URL, data={"token": token, "store": "S"})
     else:
         answer = running.client.post(URL, json=DOCUMENT, headers={"authorization": f"Bearer {token}"})
-    receipt = running.client.get(
-        f"/v1/deliveries/{answer.json()['id']}" if "id" in answer.json() else "/healthz"
-    )
+    receipt = running.client.get(f"/v1/deliveries/{answer.json()['id']}" if "id" in answer.json() else "/healthz")
     metrics = running.client.get("/metrics")
     running.stop()
     seen = answer.content + receipt.content + metrics.content + stored_bytes(running.settings)

@@ -105,9 +105,7 @@ def test_the_connection_can_stand_in_the_query(running):
 
 def test_a_connection_added_by_another_process_is_found(running):
     assert running.post(stock(store="R-2"), secret="a-secret-of-the-tests-0002").status_code == 401
-    add_connection(
-        running.settings, "acme", "late", keys=("R-2",), secrets={"key": "a-secret-of-the-tests-0002"}
-    )
+    add_connection(running.settings, "acme", "late", keys=("R-2",), secrets={"key": "a-secret-of-the-tests-0002"})
     running.service.directory._checked = float("-inf")
     assert running.post(stock(store="R-2"), secret="a-secret-of-the-tests-0002").status_code == 200
 
@@ -153,9 +151,7 @@ def test_a_signature_that_cannot_be_right_is_an_auth_failure(running, headers):
 
 
 def test_a_provider_file_answers_unauthorized_in_its_own_way(running):
-    answer = running.client.post(
-        "/v1/integrations/seller/gate/import", json={}, headers={"x-api-key": "wrong-token"}
-    )
+    answer = running.client.post("/v1/integrations/seller/gate/import", json={}, headers={"x-api-key": "wrong-token"})
     assert (answer.status_code, answer.json()) == (403, {"ok": False})
 
 
@@ -203,9 +199,7 @@ def test_the_address_that_a_declared_proxy_saw_does(settings, start):
 
 def test_quarantine_keeps_the_newest_and_evicts_the_oldest(settings, start):
     running = start(settings.model_copy(update={"quarantine": 3}))
-    ids = [
-        running.post(stock(event=f"e-{n}"), secret="wrong-wrong-wrong-wrong").json()["id"] for n in range(5)
-    ]
+    ids = [running.post(stock(event=f"e-{n}"), secret="wrong-wrong-wrong-wrong").json()["id"] for n in range(5)]
     kept = {row.id for row in rows(running) if row.body}
     assert kept == set(ids[2:])
 

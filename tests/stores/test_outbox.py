@@ -205,13 +205,8 @@ def test_the_oldest_pending_row_is_not_a_parked_one(connection: Connection) -> N
 
 
 json_values = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**53), 2**53)
-    | st.text(st.characters(exclude_categories=["Cs"])),
-    lambda inner: (
-        st.lists(inner, max_size=4) | st.dictionaries(st.text("ab,\n", max_size=3), inner, max_size=4)
-    ),
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text("ab,\n", max_size=3), inner, max_size=4),
 )
 events = st.lists(st.dictionaries(st.text("abc", max_size=3), json_values, max_size=4).map(orjson.dumps))
 

@@ -35,9 +35,7 @@ def upgrade() -> None:
         sa.Column("valid_until", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.create_index(
-        op.f("ix_connection_secrets_connection"), "connection_secrets", ["connection"], unique=False
-    )
+    op.create_index(op.f("ix_connection_secrets_connection"), "connection_secrets", ["connection"], unique=False)
     op.create_table(
         "connections",
         sa.Column("id", sa.Text(), nullable=False),

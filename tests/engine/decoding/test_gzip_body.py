@@ -27,9 +27,7 @@ def test_several_members_are_read_as_one(decoded: Decode) -> None:
 
 
 @pytest.mark.parametrize("headers", [[], [("Content-Encoding", "identity")]])
-def test_a_body_without_content_encoding_is_read_as_it_is(
-    decoded: Decode, headers: list[tuple[str, str]]
-) -> None:
+def test_a_body_without_content_encoding_is_read_as_it_is(decoded: Decode, headers: list[tuple[str, str]]) -> None:
     assert decoded(b'{"a": 1}', *headers, gzip=True) == {"a": "1"}
 
 

@@ -34,9 +34,7 @@ def test_of_several_formats_content_type_decides(
 @pytest.mark.parametrize(
     "headers", [[], [("Content-Type", "text/plain")], [("Content-Type", FORM)], [("Content-Type", "é;")]]
 )
-def test_of_several_formats_another_content_type_is_refused(
-    refused: Refused, headers: list[tuple[str, str]]
-) -> None:
+def test_of_several_formats_another_content_type_is_refused(refused: Refused, headers: list[tuple[str, str]]) -> None:
     failure = refused(b"[1]", *headers, accept=["json", "csv"])
     assert failure.code == "content_type_unsupported"
     assert failure.facts["accepted"] == ["application/json", "text/csv"]

@@ -38,9 +38,9 @@ def test_a_header_alone_has_no_rows(decoded: Decode) -> None:
 
 
 def test_a_declared_windows_1252_table_is_read(decoded: Decode) -> None:
-    assert decoded(
-        b"a\ncaf\xe9 \x80\n", ("Content-Type", "text/csv; charset=windows-1252"), accept="csv"
-    ) == {"rows": [{"a": "café €"}]}
+    assert decoded(b"a\ncaf\xe9 \x80\n", ("Content-Type", "text/csv; charset=windows-1252"), accept="csv") == {
+        "rows": [{"a": "café €"}]
+    }
 
 
 @pytest.mark.parametrize(

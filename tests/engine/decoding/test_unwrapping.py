@@ -53,8 +53,6 @@ def test_what_is_absent_or_no_text_stays(decoded: Decode, body: bytes) -> None:
         ('\\"\\\\ud800\\"', "body_lone_surrogate"),
     ],
 )
-def test_a_text_that_is_no_strict_json_is_refused_with_its_path(
-    refused: Refused, inner: str, code: str
-) -> None:
+def test_a_text_that_is_no_strict_json_is_refused_with_its_path(refused: Refused, inner: str, code: str) -> None:
     failure = refused(f'{{"a": [{{"payload": "{inner}"}}]}}'.encode(), unwrap=["a.payload"])
     assert (failure.code, failure.path) == (code, "a[0].payload")

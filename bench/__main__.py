@@ -1,0 +1,88 @@
+"""`make bench`: everything in one run, interleaved, three rounds; prints medians and ratios."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from bench import engine_work, load
+from bench.servers import ECHO, HANDWRITTEN, SECRET, TIFFIN, Server, prepare
+
+ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
+SECONDS = int(os.environ.get("BENCH_SECONDS", "8"))
+PER_ROUND = 6000 * SECONDS
+OUT = Path("build") / "bench.json"
+
+
+def main() -> int:
+    load.need_wrk()
+    results: dict[str, Any] = engine_work.run()
+    for name in ("engine_menu", "engine_stock"):
+        print(
+            f"{name:14} {results[name]['ms']:9.3f} ms   {results[name]['of_handwritten']:.2f} of hand-written",
+            flush=True,
+        )
+    results["webhook_sqlite"] = webhook()
+    OUT.parent.mkdir(exist_ok=True)
+    OUT.write_text(json.dumps(results, indent=2) + "\n")
+    print(f"written to {OUT}")
+    return 1 if results["webhook_sqlite"]["errors"] else 0
+
+
+def webhook() -> dict[str, float]:
+    """The same stock webhook on an echo, on a hand-written handler and on Tiffin, in turn."""
+    folder = Path(tempfile.mkdtemp(prefix="tiffin-bench-"))
+    try:
+        prepare(folder)
+        found: dict[str, list[load.Figures]] = {"echo": [], "handwritten": [], "tiffin": []}
+        with Server(ECHO, folder) as echo, Server(HANDWRITTEN, folder) as hand, Server(TIFFIN, folder) as tiffin:
+            for number in range(ROUNDS):
+                requests = folder / f"round-{number}"
+                load.write_requests(requests, number * PER_ROUND, PER_ROUND, SECRET)
+                for name, server in (("echo", echo), ("handwritten", hand), ("tiffin", tiffin)):
+                    figures = load.run(server.url, requests, SECONDS)
+                    found[name].append(figures)
+                    print(f"  round {number + 1} {name:12} {figures.rps:8.0f}/s  p50 {figures.p50_ms:6.1f} ms  "
+                          f"p99 {figures.p99_ms:6.1f} ms  {figures.errors} errors", flush=True)  # fmt: skip
+            _settled(folder)
+        return _summary(found)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _settled(folder: Path) -> None:
+    """The ledger after the load: a rate that loses something is no rate."""
+    told = subprocess.run(
+        [sys.executable, "-m", "cli.main", "ledger", "--json", "--data", str(folder / "tiffin")],
+        check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    print(f"  ledger difference {json.loads(told.stdout)['difference']}")
+
+
+def _summary(found: dict[str, list[load.Figures]]) -> dict[str, float]:
+    median = {name: statistics.median(f.rps for f in figures) for name, figures in found.items()}
+    of_echo = statistics.median(t.rps / e.rps for t, e in zip(found["tiffin"], found["echo"], strict=True))
+    of_hand = statistics.median(t.rps / h.rps for t, h in zip(found["tiffin"], found["handwritten"], strict=True))
+    errors = sum(f.errors for figures in found.values() for f in figures)
+    print(
+        f"webhook        {median['tiffin']:.0f}/s   {of_echo:.2f} of echo   {of_hand:.2f} of hand-written   {errors} errors"
+    )
+    return {
+        "rps": round(median["tiffin"], 1),
+        "of_echo": round(of_echo, 3),
+        "of_handwritten": round(of_hand, 3),
+        "p50_ms": round(statistics.median(f.p50_ms for f in found["tiffin"]), 2),
+        "p99_ms": round(statistics.median(f.p99_ms for f in found["tiffin"]), 2),
+        "errors": errors,
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,105 @@
+"""The servers that are compared, each a process of its own on a free port with one uvicorn worker."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+
+from bench import load
+from engine.messages import Connection, Ref
+from flows.journal import database_url, secret_box
+from flows.settings import Settings
+from stores import connections, mappings
+from stores.database import open_database
+from stores.schema import migrate
+
+SECRET = b"a secret of the benchmarks, 32 b"
+PATH = "/v1/integrations/erp/stock/c/bench/levels"
+_UVICORN = ("-m", "uvicorn", "--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning")
+
+
+@dataclass(frozen=True)
+class Kind:
+    name: str
+    arguments: tuple[str, ...]
+
+
+ECHO = Kind("echo", (*_UVICORN, "bench.echo:app"))
+HANDWRITTEN = Kind("handwritten", (*_UVICORN, "bench.handwritten:app"))
+TIFFIN = Kind("tiffin", ("-m", "cli.main", "serve"))
+
+
+def settings(folder: Path) -> Settings:
+    return Settings(data=folder / "tiffin", providers=folder / "providers")
+
+
+def prepare(folder: Path) -> None:
+    """Tiffin's connection and mappings, and the same tables and mappings for the hand-written handler."""
+    (folder / "providers").mkdir()
+    (folder / "providers" / "stock.yaml").write_text((Path(__file__).parent / "stock.yaml").read_text())
+    (folder / "tiffin").mkdir(mode=0o700)
+    now = datetime.now(UTC)
+    for url in (database_url(settings(folder)), f"sqlite:///{folder / 'handwritten.db'}"):
+        database = open_database(url)
+        migrate(database)
+        with database.engine.connect().execution_options(writing=True) as transaction, transaction.begin():
+            connection = Connection("bench", "bench", "stock", {"signing": (SECRET,)})
+            connections.add(transaction, connection, secret_box(settings(folder)), now)
+            store = Ref("store", "", load.WAREHOUSE)
+            mappings.set_mapping(transaction, "bench", "stock", store, "sto_bench", now, "bench")
+        database.close()
+
+
+class Server:
+    """A running server: `url` is where the load goes."""
+
+    def __init__(self, kind: Kind, folder: Path) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self._port = free.getsockname()[1]
+        self._kind, self._folder = kind, folder
+        self.url = f"http://127.0.0.1:{self._port}{PATH}"
+
+    def __enter__(self) -> Server:
+        environment = {
+            **os.environ,
+            "TIFFIN_DATA": str(self._folder / "tiffin"),
+            "TIFFIN_PROVIDERS": str(self._folder / "providers"),
+            "TIFFIN_LOG_LEVEL": "warning",
+            "BENCH_FOLDER": str(self._folder),
+            "BENCH_SECRET": SECRET.decode(),
+        }
+        command = [sys.executable, *self._kind.arguments, "--port", str(self._port)]
+        self._process = subprocess.Popen(command, env=environment)
+        self._wait()
+        return self
+
+    def _wait(self) -> None:
+        for _ in range(300):
+            if self._process.poll() is not None:
+                raise SystemExit(f"the {self._kind.name} server ended with {self._process.returncode}")
+            try:
+                connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=1)
+                connection.request("GET", "/healthz")
+                connection.getresponse().read()
+                return
+            except OSError:
+                time.sleep(0.1)
+        raise SystemExit(f"the {self._kind.name} server did not start")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
