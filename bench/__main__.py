@@ -71,9 +71,8 @@ def _summary(found: dict[str, list[load.Figures]]) -> dict[str, float]:
     of_echo = statistics.median(t.rps / e.rps for t, e in zip(found["tiffin"], found["echo"], strict=True))
     of_hand = statistics.median(t.rps / h.rps for t, h in zip(found["tiffin"], found["handwritten"], strict=True))
     errors = sum(f.errors for figures in found.values() for f in figures)
-    print(
-        f"webhook        {median['tiffin']:.0f}/s   {of_echo:.2f} of echo   {of_hand:.2f} of hand-written   {errors} errors"
-    )
+    ratios = f"{of_echo:.2f} of echo   {of_hand:.2f} of hand-written"
+    print(f"webhook        {median['tiffin']:.0f}/s   {ratios}   {errors} errors")
     return {
         "rps": round(median["tiffin"], 1),
         "of_echo": round(of_echo, 3),

@@ -134,9 +134,8 @@ def _print(told: dict[str, Any]) -> None:
     click.echo(f"{told['id']}  {told['state']}")
     click.echo(f"{told['tenant']} · {told['provider']} · {told['feed']} · connection {told['connection']}")
     request = told["request"]
-    click.echo(
-        f"\n{request['method']} {request['url']}   from {request['peer']} at {told['received_at']:%Y-%m-%d %H:%M:%S} UTC"
-    )
+    received_at = f"{told['received_at']:%Y-%m-%d %H:%M:%S} UTC"
+    click.echo(f"\n{request['method']} {request['url']}   from {request['peer']} at {received_at}")
     for name, value in request["headers"]:
         click.echo(f"  {name}: {value!r}" if not value.isprintable() else f"  {name}: {value}")
     body = request["body"]
@@ -147,9 +146,8 @@ def _print(told: dict[str, Any]) -> None:
         if attempt["duplicate_of"]:
             click.echo(f"  duplicate of {attempt['duplicate_of']}")
     for failure in told["failures"]:
-        click.echo(
-            f"\n{failure['class']}/{failure['code']} (failure {failure['id']}): {failure['message']}\n  {failure['next_step']}"
-        )
+        click.echo(f"\n{failure['class']}/{failure['code']} (failure {failure['id']}): {failure['message']}")
+        click.echo(f"  {failure['next_step']}")
 
 
 @delivery.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import threading
 import time
@@ -74,10 +75,8 @@ def seed(settings: Any, found: list[Any]) -> None:
         with store.writing() as transaction:
             for case in found:
                 connection = case.context.connection
-                try:
+                with contextlib.suppress(connections.ConnectionExists):
                     connections.add(transaction, connection, store.box, now())
-                except connections.ConnectionExists:
-                    pass
                 for ref, canonical in case.context.mappings.items():
                     mappings.set_mapping(transaction, connection.tenant, case.provider, ref, canonical, now(), "demo")
     finally:
@@ -92,8 +91,8 @@ def _send_when_ready(
             return
         address = server.servers[0].sockets[0].getsockname()[:2]
         for case in found:
-            for _ in range(case.again + 1):
-                told.append(_send(address, case, interpreters[case.provider], settings.public_url))
+            interpreter = interpreters[case.provider]
+            told.extend(_send(address, case, interpreter, settings.public_url) for _ in range(case.again + 1))
         _report(told, settings.public_url)
     finally:
         if once or not told:
@@ -163,6 +162,5 @@ def _report(told: list[Sent], public_url: str) -> None:
     click.echo(f"\n{len(told)} requests, {sum(s.commands for s in told)} commands\n")
     for name, path in (("overview", "/"), ("ready", "/readyz"), ("metrics", "/metrics"), ("API", "/openapi.json")):
         click.echo(f"  {name:9} {public_url}{path}")
-    click.echo(
-        "\n  tiffin tail catalog.commands --from-beginning --json\n  tiffin delivery list\n  tiffin failure list --causes"
-    )
+    click.echo("\n  tiffin tail catalog.commands --from-beginning --json")
+    click.echo("  tiffin delivery list\n  tiffin failure list --causes")

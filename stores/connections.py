@@ -158,7 +158,8 @@ def rows(transaction: Transaction, provider: str | None = None, tenant: str | No
     return [
         ConnectionRow(
             row.id, row.tenant, row.provider, tuple(row._mapping["keys"]), row.merchant, tuple(row.stores),
-            tuple(row.allow), row.time_zone, row.currency, row.created_at, row.disabled_at, tuple(dates.get(row.id, ())),
+            tuple(row.allow), row.time_zone, row.currency, row.created_at, row.disabled_at,
+            tuple(dates.get(row.id, ())),
         )
         for row in transaction.execute(statement)
     ]  # fmt: skip
