@@ -14,4 +14,4 @@ def add(connection: Connection, name: str, by: int = 1) -> None:
 
 
 def all_counts(connection: Connection) -> dict[str, int]:
-    return {name: value for name, value in connection.execute(select(counters.c.name, counters.c.value))}
+    return {row.name: row.value for row in connection.execute(select(counters.c.name, counters.c.value))}
