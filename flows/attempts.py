@@ -25,7 +25,7 @@ from flows.metrics import Metrics, Stage
 from flows.providers import LoadedProvider
 from flows.receipts import item_results
 from stores.claims import Standing
-from stores.records import Committed, Conclusion, State
+from stores.records import Committed, Conclusion, Emitted, State
 
 LARGE_AT_ONCE = 2
 MOST_FINISHES = 5
@@ -222,7 +222,7 @@ class Attempts:
             at=self._clock(),
             received_at=attempt.request.received_at,
             key=reading.key if reading else None,
-            commands=outcome.commands,
+            commands=tuple([Emitted(c.id, c.kafka_key, c.event, c.version) for c in outcome.commands]),
             mappings=outcome.mappings,
             failures=tuple((f.cls, f.code, orjson.dumps(f.to_json())) for f in outcome.failures),
             results=item_results(outcome.failures),

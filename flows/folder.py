@@ -26,5 +26,10 @@ class FolderLock:
                 f"Another process serves from {folder}. Stop it, or choose another TIFFIN_DATA."
             ) from None
 
+    @property
+    def file(self) -> int:
+        """The descriptor that holds the lock; a process that inherits it holds the lock too."""
+        return self._file
+
     def release(self) -> None:
         os.close(self._file)

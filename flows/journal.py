@@ -12,9 +12,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import orjson
 from sqlalchemy import Connection as Transaction
@@ -32,10 +31,10 @@ from stores.records import Committed, Conclusion, RawDelivery
 from stores.secrets import SecretBox, SecretKeyError, key_from_file, parse_key
 from stores.statements import statements
 from stores.tables import micros
-from stores.writer import GroupWriter
+from stores.writer import GroupWriter, Work
 
 T = TypeVar("T")
-_AWAY = frozenset({"OperationalError", "InterfaceError", "PoolTimeout", "TimeoutError"})
+_AWAY = frozenset({"OperationalError", "InterfaceError", "PoolTimeout", "TimeoutError", "WriterLost"})
 
 
 FEW = 500
@@ -77,15 +76,38 @@ def secret_box(settings: Settings) -> SecretBox:
     return SecretBox(key_from_file(settings.data / "secret.key"))
 
 
+class Writer(Protocol):
+    """What writes for a journal: a group writer, or its client in another process."""
+
+    @property
+    def depth(self) -> tuple[int, int]: ...
+    def has_room(self, size: int) -> bool: ...
+    async def open(self) -> None: ...
+    async def close(self) -> None: ...
+    async def received(self, raw: RawDelivery, *, owner: str, lease_seconds: float) -> None: ...
+    async def concluded(self, conclusion: Conclusion) -> Committed: ...
+    async def run(self, job: Callable[[Transaction], T]) -> T: ...
+
+
 class Journal:
     """The store as one process's flows see it. `owner` is the process's name on leases."""
 
-    def __init__(self, settings: Settings, owner: str, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        owner: str,
+        clock: Callable[[], datetime],
+        box: SecretBox,
+        writer: Writer | None = None,
+    ) -> None:
+        """`writer` None: a thread of this process writes."""
         self._settings, self._owner, self._clock = settings, owner, clock
-        self._box = secret_box(settings)
+        self._box = box
         self.seal, self.unseal = self._box.seal, self._box.unseal
         self._database: Database = open_database(database_url(settings))
-        self._writer = GroupWriter(self._database, max_rows=settings.queue_rows, max_bytes=settings.queue_bytes)
+        self._writer: Writer = writer or GroupWriter(
+            self._database, max_rows=settings.queue_rows, max_bytes=settings.queue_bytes
+        )
         self._started = False
         self._hot: HotReads | None = None
         self._working: set[str] = set()
@@ -96,31 +118,23 @@ class Journal:
             if self._database.embedded:
                 await asyncio.to_thread(_migrate, self._database)
                 self._hot = HotReads(self._database)
-        self._writer.start()
+        await self._writer.open()
         self._started = True
-        now = self._clock()
-        files = list(providers)
-
-        def note(transaction: Transaction) -> None:
-            for file in files:
-                provider = file.interpreter.provider
-                specs.save(transaction, file.spec_hash, provider.provider, provider.revision, file.text, now)
-
-        await self.write(note)
+        files = [
+            (file.spec_hash, file.interpreter.provider.provider, file.interpreter.provider.revision, file.text)
+            for file in providers
+        ]
+        await self.write(Work(_note_specs, files, self._clock()))
 
     async def stop(self) -> None:
         """Writes what waits and closes. May be called twice."""
         if self._started:
             self._started = False
-            await asyncio.to_thread(self._writer.stop)
+            await self._writer.close()
         if self._hot is not None:
             self._hot.close()
             self._hot = None
         self._database.close()
-
-    def after_commit(self, function: Callable[[], None]) -> None:
-        """Has a function called after every commit, from the writer's thread."""
-        self._writer.on_commit = function
 
     # ---- writing ----
 
@@ -135,10 +149,6 @@ class Journal:
     async def write(self, job: Callable[[Transaction], T]) -> T:
         with _reported():
             return await self._writer.run(job)
-
-    def write_from_thread(self, job: Callable[[Transaction], T]) -> T:
-        """The same from another thread, which it blocks."""
-        return self._writer.call(job)
 
     async def received(self, raw: RawDelivery) -> None:
         """Makes a delivery durable; this process works on it until `left`. Raises QueueFull."""
@@ -167,30 +177,20 @@ class Journal:
         most = self._settings.quarantine
         owner = {name: getattr(raw, name) for name in ("tenant", "provider", "connection", "feed")}
 
-        def keep(transaction: Transaction) -> int:
-            transaction.execute(insert(tables.deliveries).values(asdict(raw)))
-            deliveries.quarantine(transaction, raw.id, raw.received_at, failure, spec_hash=raw.spec_hash, owner=owner)
-            return deliveries.evict_quarantined(transaction, raw.connection, raw.peer, most, most)
-
-        return await self.write(keep)
+        return await self.write(Work(_quarantine, raw, failure, owner, most))
 
     async def released(self, delivery: str, connection: Connection) -> None:
         """Takes a request that verifies by now out of quarantine."""
         owner = {"tenant": connection.tenant, "connection": connection.id}
 
-        def release(transaction: Transaction) -> None:
-            deliveries.release_from_quarantine(transaction, delivery)
-            d = tables.deliveries
-            transaction.execute(update(d).where(d.c.id == delivery).values(owner))
-
-        await self.write(release)
+        await self.write(Work(_release, delivery, owner))
 
     async def take_over(self, limit: int, *, everything: bool) -> list[InFlight]:
         """Deliveries that nobody works on any more, now this process's own."""
         now = self._clock()
         until = now + timedelta(seconds=self._settings.lease)
-        taken = await self.write(
-            lambda transaction: deliveries.take_over(transaction, self._owner, now, until, limit, everything=everything)
+        taken: list[InFlight] = await self.write(
+            Work(deliveries.take_over, self._owner, now, until, limit, everything=everything)
         )
         self._working.update(one.delivery for one in taken)
         return taken
@@ -200,16 +200,12 @@ class Journal:
         ids = sorted(self._working)
         until = self._clock() + timedelta(seconds=self._settings.lease)
         if ids:
-            await self.write(lambda transaction: deliveries.renew(transaction, self._owner, until, ids))
+            await self.write(Work(deliveries.renew, self._owner, until, ids))
 
     async def count(self, counts: Mapping[str, int]) -> None:
         """Adds to the counters of what is no delivery."""
 
-        def add(transaction: Transaction) -> None:
-            for name, by in counts.items():
-                counters.add(transaction, name, by)
-
-        await self.write(add)
+        await self.write(Work(_count, dict(counts)))
 
     # ---- reading ----
 
@@ -264,6 +260,27 @@ class Journal:
 
     async def ping(self) -> None:
         await self.read(lambda transaction: transaction.exec_driver_sql("SELECT 1"))
+
+
+def _note_specs(transaction: Transaction, files: Iterable[tuple[str, str, int, str]], at: datetime) -> None:
+    for spec_hash, provider, revision, text in files:
+        specs.save(transaction, spec_hash, provider, revision, text, at)
+
+
+def _quarantine(transaction: Transaction, raw: RawDelivery, failure: Failure, owner: dict[str, str], most: int) -> int:
+    transaction.execute(insert(tables.deliveries).values(raw._asdict()))
+    deliveries.quarantine(transaction, raw.id, raw.received_at, failure, spec_hash=raw.spec_hash, owner=owner)
+    return deliveries.evict_quarantined(transaction, raw.connection, raw.peer, most, most)
+
+
+def _release(transaction: Transaction, delivery: str, owner: dict[str, str]) -> None:
+    deliveries.release_from_quarantine(transaction, delivery)
+    transaction.execute(update(tables.deliveries).where(tables.deliveries.c.id == delivery).values(owner))
+
+
+def _count(transaction: Transaction, counts: dict[str, int]) -> None:
+    for name, by in counts.items():
+        counters.add(transaction, name, by)
 
 
 def _migrate(database: Database) -> None:

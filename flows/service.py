@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import secrets
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 import schemas
-from bus import Bus, open_bus
-from bus.topics import CATALOG_COMMANDS
 from flows.admission import Gate
 from flows.attempts import Attempts
 from flows.connections import Directory
 from flows.folder import FolderLock
-from flows.journal import Journal, StoreUnavailable
+from flows.journal import Journal, StoreUnavailable, database_url, secret_box
 from flows.logging import logger
 from flows.metrics import Metrics
 from flows.providers import LoadedProvider, load_providers
 from flows.receive import Receiver
 from flows.recover import Recovery
-from flows.relay import Relay
 from flows.replay import Replay
 from flows.settings import Settings
+from flows.writer_client import WriterClient
+from flows.writer_process import Start, WriterHere
 
 _log = logger("tiffin.service")
 
@@ -38,22 +35,29 @@ class Service:
     """Everything that runs in one process, from `start` to `stop`.
 
     With `serving` it owns the data folder, relays to the bus and recovers what was left in flight. Without,
-    it only runs attempts, beside a serving process: for replays from the command line.
+    it only runs attempts, beside a serving process: for replays from the command line. `apart` has a process of
+    its own write and relay, so that both processors are of use.
     """
 
-    def __init__(self, settings: Settings, *, serving: bool = True, clock: Callable[[], datetime] = _now) -> None:
-        self.settings, self._serving, self._clock = settings, serving, clock
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        serving: bool = True,
+        apart: bool = False,
+        clock: Callable[[], datetime] = _now,
+    ) -> None:
+        self.settings, self._serving, self._apart, self._clock = settings, serving, apart, clock
         self.metrics = Metrics()
         self.gate = Gate(settings.body_bytes)
         self.owner = secrets.token_hex(8)
         self.providers: Mapping[str, LoadedProvider] = {}
-        self.bus: Bus | None = None
-        self.relay: Relay | None = None
+        self.writer: WriterHere | WriterClient | None = None
         self._lock: FolderLock | None = None
         self._background: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Raises ProviderFileError, FolderInUse and StoreUnavailable; nothing is left open then."""
+        """Raises ProviderFileError, FolderInUse, WriterNotStarted and StoreUnavailable; nothing is left open then."""
         try:
             await self._start()
         except BaseException:
@@ -65,7 +69,9 @@ class Service:
         self.providers = load_providers(settings.providers, schemas.canon(), settings.jsonata)
         if settings.embedded and self._serving:
             self._lock = FolderLock(settings.data)
-        self.journal = Journal(settings, self.owner, self._clock)
+        box = secret_box(settings)
+        self.writer = self._writer() if self._serving else None
+        self.journal = Journal(settings, self.owner, self._clock, box, self.writer)
         await self.journal.start(self.providers.values())
         self.directory = Directory(self.journal.connections_marker, self.journal.connections)
         self.attempts = Attempts(
@@ -90,31 +96,30 @@ class Service:
         self.recovery = Recovery(self.providers, self.directory, self.journal, self.attempts, self.metrics, self._clock)
         self.replay = Replay(self.providers, self.directory, self.journal, self.attempts)
         if self._serving:
-            await self._serve()
+            self._serve()
 
-    async def _serve(self) -> None:
+    def _writer(self) -> WriterHere | WriterClient:
         settings = self.settings
-        self.bus = await asyncio.to_thread(open_bus, settings.kafka_bootstrap, settings.data)
-        log: Any = logger("tiffin.relay")
-        self.relay = Relay(
-            bus=self.bus,
-            topic=CATALOG_COMMANDS,
-            owner="embedded" if settings.embedded else self.owner,
-            read=self.journal.read_in_thread,
-            write=self.journal.write_from_thread,
-            clock=self._clock,
-            jitter=random.random,
-            log=log,
+        start = Start(
+            database_url(settings),
+            settings.kafka_bootstrap,
+            settings.data.absolute(),
+            "embedded" if settings.embedded else self.owner,
+            settings.log_level,
         )
-        self.journal.after_commit(self.relay.wake)
-        self.relay.start()
+        if not self._apart:
+            return WriterHere(start, max_rows=settings.queue_rows, max_bytes=settings.queue_bytes)
+        keep = () if self._lock is None else (self._lock.file,)
+        return WriterClient(start, max_rows=settings.queue_rows, max_bytes=settings.queue_bytes, keep=keep)
+
+    def _serve(self) -> None:
         self.metrics.watch("queue_rows", "Rows waiting for a commit.", lambda: self.journal.depth[0])
         self.metrics.watch("queue_bytes", "Bytes waiting for a commit.", lambda: self.journal.depth[1])
         self.metrics.watch("body_bytes", "Bytes of request bodies held.", lambda: self.gate.held)
         loop = asyncio.get_running_loop()
         self._background = [
             loop.create_task(self._recover_left()),
-            loop.create_task(self.recovery.run(settings.lease / 3)),
+            loop.create_task(self.recovery.run(self.settings.lease / 3)),
         ]
 
     async def _recover_left(self) -> None:
@@ -137,16 +142,10 @@ class Service:
         self._background = []
         if hasattr(self, "receiver"):
             await self.receiver.drained()
-        if self.relay is not None:
-            await asyncio.to_thread(self.relay.stop, 10.0)
-            self.relay = None
         if hasattr(self, "attempts"):
             self.attempts.close()
         if hasattr(self, "journal"):
             await self.journal.stop()
-        if self.bus is not None:
-            self.bus.close()
-            self.bus = None
         if self._lock is not None:
             self._lock.release()
             self._lock = None
@@ -158,7 +157,7 @@ class Service:
             await self.journal.ping()
         except StoreUnavailable:
             found["database"] = "away"
-        if self.relay is not None and self.relay.health.state == "backing_off":
+        if self.writer is not None and self.writer.health.state in ("backing_off", "stopped"):
             found["bus"] = "away: commands wait in the outbox"
         return found
 

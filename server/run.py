@@ -52,7 +52,7 @@ def application(settings: Settings):  # type: ignore[no-untyped-def]
     from server.app import create_app
 
     configure_logging(settings.log_level)
-    return create_app(Service(settings))
+    return create_app(Service(settings, apart=True))
 
 
 def from_environment():  # type: ignore[no-untyped-def]

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import Connection
 
-from engine.messages import Command
 from stores.claims import Claims
 from stores.outbox import pack
-from stores.records import Committed, Conclusion, RawDelivery, State
+from stores.records import Committed, Conclusion, Emitted, RawDelivery, State
 from stores.shards import shard_of
 from stores.statements import Statements
 from stores.tables import micros
 
 
-@dataclass(frozen=True, slots=True)
-class Flight:
-    """A raw delivery and who works on it until when."""
+class Flight(NamedTuple):
+    """A raw delivery and who works on it until when (microseconds since 1970)."""
 
     raw: RawDelivery
     owner: str
-    lease_until: datetime
+    lease_until: int
 
 
 class Batch:
@@ -44,7 +40,7 @@ class Batch:
              raw.headers, raw.sealed, raw.body, raw.body_sealed, raw.peer, raw.spec_hash, raw.quarantined),
         )  # fmt: skip
         if not raw.quarantined:
-            self._add(self._sql.put_in_flight, (raw.id, flight.owner, micros(flight.lease_until), 1))
+            self._add(self._sql.put_in_flight, (raw.id, flight.owner, flight.lease_until, 1))
 
     def conclude(self, conclusion: Conclusion) -> Committed:
         if (standing := self._standing(conclusion)) is not None:
@@ -106,9 +102,9 @@ class Batch:
             self._cursor.executemany(self._sql.put_mapping, fresh)
         return True
 
-    def _in_order(self, conclusion: Conclusion, commands: Any) -> tuple[list[Command], int, int]:
+    def _in_order(self, conclusion: Conclusion, commands: Any) -> tuple[list[Emitted], int, int]:
         """The commands that are newer than what was written, and how many were older or equal."""
-        kept: list[Command] = []
+        kept: list[Emitted] = []
         older = equal = 0
         owner = (conclusion.tenant, conclusion.provider)
         for command in commands:
@@ -155,7 +151,7 @@ class Batch:
             self.flush()
 
     def _put_outbox(self, c: Conclusion, commands: Any, at: int) -> None:
-        by_key: dict[str, list[Command]] = {}
+        by_key: dict[str, list[Emitted]] = {}
         for command in commands:
             by_key.setdefault(command.kafka_key, []).append(command)
         for kafka_key, group in by_key.items():

@@ -1,20 +1,21 @@
-"""What goes into the group writer and what comes out of it. All are frozen."""
+"""What goes into the group writer and what comes out of it.
+
+Named tuples: they are made for every webhook and cross the border between processes.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from engine.messages import Command, IdempotencyKey, NewMapping
+from engine.messages import EntityVersion, IdempotencyKey, NewMapping
 
 State = Literal[
     "in_flight", "accepted", "partial", "duplicate", "stale", "ignored", "failed", "parked", "quarantined", "evicted"
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class RawDelivery:
+class RawDelivery(NamedTuple):
     """A request as received, to be made durable before anything interprets it.
 
     `headers` is a JSON array of [name, value] pairs in Latin-1 text, secrets replaced by a placeholder;
@@ -40,8 +41,16 @@ class RawDelivery:
     quarantined: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Conclusion:
+class Emitted(NamedTuple):
+    """A command as it is stored: its id, Kafka key and event, and the version it carries."""
+
+    id: str
+    kafka_key: str
+    event: bytes
+    version: EntityVersion | None
+
+
+class Conclusion(NamedTuple):
     """The outcome of one attempt at a delivery, to be committed with everything that stands for it.
 
     `key` None claims nothing. `failures` are (class, code, JSON of the failure). `replay` marks an
@@ -61,7 +70,7 @@ class Conclusion:
     at: datetime
     received_at: datetime
     key: IdempotencyKey | None
-    commands: tuple[Command, ...]
+    commands: tuple[Emitted, ...]
     mappings: tuple[NewMapping, ...]
     failures: tuple[tuple[str, str, bytes], ...]
     results: bytes
@@ -75,8 +84,7 @@ class Conclusion:
     claimant: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Committed:
+class Committed(NamedTuple):
     """What the commit made of a conclusion.
 
     `state` is the final one: the conclusion's own, or duplicate (another delivery holds the key, which

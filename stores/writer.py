@@ -13,8 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import Future as BlockingFuture
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
@@ -23,20 +22,45 @@ from stores.batches import Batch, Flight
 from stores.database import Database
 from stores.records import Committed, Conclusion, RawDelivery
 from stores.statements import statements
+from stores.tables import micros
 
 T = TypeVar("T")
+Job = Callable[[Connection], Any]
+JOB_SIZE = 100
 _MOST_ENTRIES = 1024
 _STOPPED = "the writer has stopped"
 
 
+class WriterLost(Exception):
+    """The process that writes has ended: nothing is known to be written."""
+
+
+class Work:
+    """A job that can be handed to another process: a function of a module, called with the transaction first."""
+
+    __slots__ = ("_arguments", "_function", "_options")
+
+    def __init__(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> None:
+        self._function, self._arguments, self._options = function, arguments, options
+
+    def __call__(self, transaction: Connection) -> Any:
+        return self._function(transaction, *self._arguments, **self._options)
+
+
+class Home(Protocol):
+    """Where the entries of one caller come from. `settle` is called once a batch, from the writer's thread."""
+
+    def settle(self, entries: list[Entry]) -> None: ...
+
+
 @dataclass(slots=True)
 class Entry:
-    """Something to write, and who waits for it. `size` is in bytes."""
+    """Something to write, and who waits for it: `waiter` is its home's. `size` is in bytes."""
 
-    what: Flight | Conclusion | Callable[[Connection], Any]
+    what: Flight | Conclusion | Job
     size: int
-    wake: Callable[[Any, BaseException | None], None]
-    loop: asyncio.AbstractEventLoop | None = None
+    home: Home
+    waiter: Any
     result: Any = field(default=None)
     error: BaseException | None = field(default=None)
 
@@ -53,11 +77,18 @@ class GroupWriter:
         self._stopping = False
         self._thread = threading.Thread(target=self._work, name="group-writer", daemon=True)
         self._connection: Connection | None = None
+        self._loop_home: LoopHome | None = None
         self._statements = statements(database.engine.dialect)
         self.on_commit: Callable[[], None] = lambda: None
 
     def start(self) -> None:
         self._thread.start()
+
+    async def open(self) -> None:
+        self.start()
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self.stop)
 
     def stop(self) -> None:
         """Writes what waits, then ends. Later entries are refused."""
@@ -78,34 +109,38 @@ class GroupWriter:
 
     async def received(self, raw: RawDelivery, *, owner: str, lease_seconds: float) -> None:
         """Makes a request durable. Raises what the database raises."""
-        until = raw.received_at + timedelta(seconds=lease_seconds)
-        await self._wait(Flight(raw, owner, until), len(raw.body) + len(raw.headers) + 500)
+        await self._wait(flight_of(raw, owner, lease_seconds), size_of(raw))
 
     async def concluded(self, conclusion: Conclusion) -> Committed:
         """Commits an outcome with everything that stands for it."""
-        size = sum(len(command.event) for command in conclusion.commands) + len(conclusion.results) + 500
-        committed: Committed = await self._wait(conclusion, size)
+        committed: Committed = await self._wait(conclusion, size_of(conclusion))
         return committed
 
     async def run(self, job: Callable[[Connection], T]) -> T:
         """Any other write, in the same thread; its answer comes after the commit. It must not commit itself."""
-        answer: T = await self._wait(job, 100)
+        answer: T = await self._wait(job, JOB_SIZE)
         return answer
 
     def call(self, job: Callable[[Connection], T]) -> T:
         """The same from another thread, which it blocks."""
         answer: BlockingFuture[T] = BlockingFuture()
-        self._submit(Entry(job, 100, lambda result, error: _settle(answer, result, error)))
+        self.submit(Entry(job, JOB_SIZE, _THREADS, answer))
         return answer.result()
 
     async def _wait(self, what: Any, size: int) -> Any:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Any] = loop.create_future()
-        self._submit(Entry(what, size, lambda result, error: _settle(answer, result, error), loop))
-        # Whoever hangs up cancels nothing: the entry is written all the same.
-        return await asyncio.shield(answer)
+        self.submit(Entry(what, size, self._home(loop), answer))
+        # Whoever hangs up cancels the future alone: the entry is written all the same.
+        return await answer
 
-    def _submit(self, entry: Entry) -> None:
+    def _home(self, loop: asyncio.AbstractEventLoop) -> LoopHome:
+        if self._loop_home is None or self._loop_home.loop is not loop:
+            self._loop_home = LoopHome(loop)
+        return self._loop_home
+
+    def submit(self, entry: Entry) -> None:
+        """Takes an entry from any thread. Raises RuntimeError once stopped."""
         with self._wanted:
             if self._stopping:
                 raise RuntimeError(_STOPPED)
@@ -136,7 +171,7 @@ class GroupWriter:
         try:
             self._transact(entries)
         except Exception as error:
-            if len(entries) == 1 or _is_away(error):
+            if len(entries) == 1 or is_away(error):
                 self._fail(entries, error)
                 return
             middle = len(entries) // 2
@@ -200,33 +235,57 @@ class GroupWriter:
             self._connection = None
 
 
-def _is_away(error: BaseException) -> bool:
+def is_away(error: BaseException) -> bool:
     """Whether the database itself is the trouble, not an entry of the batch."""
     return bool(getattr(error, "connection_invalidated", False)) or "locked" in str(error) or "full" in str(error)
 
 
-def _settle(answer: Any, result: Any, error: BaseException | None) -> None:
-    if answer.done():
-        return
-    if error is not None:
-        answer.set_exception(error)
-    else:
-        answer.set_result(result)
+@dataclass(frozen=True, slots=True)
+class LoopHome:
+    """Wakes the waiters of a batch with one call into their event loop."""
+
+    loop: asyncio.AbstractEventLoop
+
+    def settle(self, entries: list[Entry]) -> None:
+        with suppress(RuntimeError):
+            self.loop.call_soon_threadsafe(_settle_all, entries)
 
 
-def _wake(entries: list[Entry]) -> None:
-    """Wakes all the waiters of a batch with one call into each event loop."""
-    by_loop: dict[asyncio.AbstractEventLoop | None, list[Entry]] = {}
-    for entry in entries:
-        by_loop.setdefault(entry.loop, []).append(entry)
-    for loop, waiting in by_loop.items():
-        if loop is None:
-            _settle_all(waiting)
-        else:
-            with suppress(RuntimeError):
-                loop.call_soon_threadsafe(_settle_all, waiting)
+class _Threads:
+    """Wakes threads that block on their answer."""
+
+    def settle(self, entries: list[Entry]) -> None:
+        _settle_all(entries)
+
+
+_THREADS = _Threads()
 
 
 def _settle_all(entries: list[Entry]) -> None:
     for entry in entries:
-        entry.wake(entry.result, entry.error)
+        if entry.waiter.done():
+            continue
+        if entry.error is not None:
+            entry.waiter.set_exception(entry.error)
+        else:
+            entry.waiter.set_result(entry.result)
+
+
+def _wake(entries: list[Entry]) -> None:
+    by_home: dict[int, tuple[Home, list[Entry]]] = {}
+    for entry in entries:
+        by_home.setdefault(id(entry.home), (entry.home, []))[1].append(entry)
+    for home, waiting in by_home.values():
+        home.settle(waiting)
+
+
+def flight_of(raw: RawDelivery, owner: str, lease_seconds: float) -> Flight:
+    """A raw delivery on which `owner` works from now on."""
+    return Flight(raw, owner, micros(raw.received_at) + int(lease_seconds * 1e6))
+
+
+def size_of(what: RawDelivery | Conclusion) -> int:
+    """About how many bytes it is, for the bounds of the queue."""
+    if isinstance(what, RawDelivery):
+        return len(what.body) + len(what.headers) + 500
+    return sum([len(command.event) for command in what.commands]) + len(what.results) + 500

@@ -1,0 +1,218 @@
+"""The process that writes: group writer and relay, apart from the process that serves.
+
+Python runs one thread at a time, and SQLite's driver gives the turn away at every row: beside a busy event
+loop a writing thread would wait for its turn a hundred times a batch. Here it waits for nobody.
+
+The serving process talks to it over a socket, in frames of a length (4 bytes, big-endian) and a pickle:
+
+    →  Start, once; then lists of (number, Flight | Conclusion | Job)
+    ←  Ready, once; then lists of (number, result, error), each list sent after its commit; RelayHealth
+
+The end of the stream is the order to stop: what was read is written, then the process ends. So nothing that
+the serving process handed over is lost when it is killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+import random
+import signal
+import socket
+import struct
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple, TypeVar
+
+from sqlalchemy import Connection
+
+from bus import Bus, BusUnavailable, open_bus
+from bus.topics import CATALOG_COMMANDS
+from flows.logging import configure_logging, logger
+from flows.relay import Relay, RelayHealth
+from stores.database import open_database
+from stores.writer import Entry, GroupWriter, is_away
+
+T = TypeVar("T")
+LENGTH = struct.Struct("!I")
+_HEALTH_SECONDS = 0.25
+_STOP_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What the process is to do. `relay_owner` names the relay on its leases."""
+
+    database_url: str
+    kafka_bootstrap: str
+    data: Path
+    relay_owner: str
+    log_level: str
+
+
+class Ready(NamedTuple):
+    """The process writes; `problem` says why it does not."""
+
+    problem: str = ""
+
+
+class WriterNotStarted(Exception):
+    """The writer did not come up: the bus cannot be opened, or the process ended."""
+
+
+class Failed(NamedTuple):
+    """Why an entry was not written. `away`: the database is the trouble, not the entry."""
+
+    away: bool
+    error: str
+
+
+def frame(content: Any) -> bytes:
+    packed = pickle.dumps(content, pickle.HIGHEST_PROTOCOL)
+    return LENGTH.pack(len(packed)) + packed
+
+
+def frames(stream: BinaryIO) -> Iterator[Any]:
+    """Every whole frame until the stream ends."""
+    while len(head := stream.read(LENGTH.size)) == LENGTH.size:
+        (length,) = LENGTH.unpack(head)
+        packed = stream.read(length)
+        if len(packed) < length:
+            return
+        yield pickle.loads(packed)  # noqa: S301 the other end is this program
+
+
+class Outbound:
+    """The way back to the serving process: the home of all entries. A reader that is gone is no error."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._turn = threading.Lock()
+
+    def send(self, content: Any) -> None:
+        with self._turn, suppress(OSError):
+            self._sock.sendall(frame(content))
+
+    def settle(self, entries: list[Entry]) -> None:
+        self.send([(entry.waiter, entry.result, _failed(entry.error)) for entry in entries])
+
+
+def _failed(error: BaseException | None) -> Failed | None:
+    return None if error is None else Failed(is_away(error), f"{type(error).__name__}: {error}")
+
+
+class Writing:
+    """Group writer, relay and bus on one database, whatever process they run in."""
+
+    def __init__(self, start: Start, *, max_rows: int = sys.maxsize, max_bytes: int = sys.maxsize) -> None:
+        self._database = open_database(start.database_url)
+        self._start = start
+        self.writer = GroupWriter(self._database, max_rows=max_rows, max_bytes=max_bytes)
+        self._bus: Bus | None = None
+        self._relay: Relay | None = None
+
+    @property
+    def health(self) -> RelayHealth:
+        return RelayHealth() if self._relay is None else self._relay.health
+
+    def start(self) -> None:
+        """Raises BusUnavailable."""
+        self._bus = open_bus(self._start.kafka_bootstrap, self._start.data)
+        log: Any = logger("tiffin.relay")
+        self._relay = Relay(
+            bus=self._bus,
+            topic=CATALOG_COMMANDS,
+            owner=self._start.relay_owner,
+            read=self._read,
+            write=self.writer.call,
+            clock=lambda: datetime.now(UTC),
+            jitter=random.random,
+            log=log,
+        )
+        self.writer.start()
+        self.writer.on_commit = self._relay.wake
+        self._relay.start()
+
+    def stop(self) -> None:
+        """Ends the relay after the round in hand, writes what waits and closes everything."""
+        if self._relay is not None:
+            self._relay.stop(_STOP_SECONDS)
+            self.writer.stop()
+        if self._bus is not None:
+            self._bus.close()
+        self._database.close()
+
+    def _read(self, job: Callable[[Connection], T]) -> T:
+        with self._database.engine.connect() as connection:
+            return job(connection)
+
+
+class WriterHere:
+    """Writes in threads of the serving process. Has the interface of flows.writer_client.WriterClient."""
+
+    def __init__(self, start: Start, *, max_rows: int, max_bytes: int) -> None:
+        self._writing = Writing(start, max_rows=max_rows, max_bytes=max_bytes)
+        writer = self._writing.writer
+        self.has_room, self.received, self.concluded, self.run = (
+            writer.has_room, writer.received, writer.concluded, writer.run,
+        )  # fmt: skip
+
+    @property
+    def depth(self) -> tuple[int, int]:
+        return self._writing.writer.depth
+
+    @property
+    def health(self) -> RelayHealth:
+        return self._writing.health
+
+    async def open(self) -> None:
+        try:
+            await asyncio.to_thread(self._writing.start)
+        except BusUnavailable as error:
+            raise WriterNotStarted(str(error)) from None
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._writing.stop)
+
+
+def serve(sock: socket.socket) -> None:
+    """Writes what comes until the stream ends."""
+    incoming = frames(sock.makefile("rb"))
+    start: Start = next(incoming)
+    configure_logging(start.log_level)
+    outbound = Outbound(sock)
+    writing = Writing(start)
+    try:
+        writing.start()
+    except BusUnavailable as error:
+        outbound.send(Ready(str(error)))
+        return
+    outbound.send(Ready())
+    stopping = threading.Event()
+    threading.Thread(target=_tell_health, args=(writing, outbound, stopping), daemon=True).start()
+    for entries in incoming:
+        for number, what in entries:
+            writing.writer.submit(Entry(what, 0, outbound, number))
+    stopping.set()
+    writing.stop()
+
+
+def _tell_health(writing: Writing, outbound: Outbound, stopping: threading.Event) -> None:
+    told = None
+    while not stopping.wait(_HEALTH_SECONDS):
+        if (health := writing.health) != told:
+            outbound.send(health)
+            told = health
+
+
+def main() -> None:
+    # Whoever stops the serving process stops this one by the end of the stream, never by a signal in between.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    with socket.socket(fileno=int(sys.argv[1])) as sock:
+        serve(sock)
