@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 from engine.compiler import CHECK, VERSION
@@ -80,7 +81,7 @@ def draft(
         elements,
         frozenset(sink.rejected),
         tuple(sink.failures),
-        frozenset(map(Ref._make, refs)),
+        frozenset(map(_as_ref, refs)),
         passed_over,
         sink.refused,
     )
@@ -129,11 +130,16 @@ def _text(value: Any) -> str:
 Mention = tuple[str, str, str]
 """(kind, within, external id): a Ref before it is made one."""
 
+_as_ref: Callable[[Mention], Ref] = partial(tuple.__new__, Ref)
+
 
 def _scope_refs(reading: Reading) -> set[Mention]:
     """The merchant and the store of the scope, also where no element names them."""
-    named = (("merchant", reading.scope.merchant), ("store", reading.scope.store))
-    return {(kind, "", external) for kind, external in named if external}
+    merchant, store = reading.scope
+    found: set[Mention] = {("store", "", store)} if store else set()
+    if merchant:
+        found.add(("merchant", "", merchant))
+    return found
 
 
 def _apply_checks(plan: RulePlan, rows: list[Row], sink: _Failures) -> None:

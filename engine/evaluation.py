@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from engine.compiler import FAILED, FAILED_LIST, NESTED, Lets, Source, compile_rules
+from engine.direct import direct_rules
 from engine.jsonata import GUARDED, EngineName, JsonataError, Limits, Program, apply
 from engine.model import Rule
 from engine.places import Place, Scalar
@@ -55,6 +56,8 @@ class RulesProgram:
         self._lets = lets
         self._engine: EngineName = engine
         self._fast = Program(self.fast.text, engine)
+        # The reference engine stays one for every expression.
+        self._direct = direct_rules(rules) if engine == "jlens" else None
         self._nests = len(self.names) > len(rules) or engine != "jlens"
         self._guarded: tuple[Source, Program] | None = None
 
@@ -65,6 +68,9 @@ class RulesProgram:
 
     def evaluate(self, document: Any, bindings: dict[str, Any] | None, size: int) -> Evaluated:
         """Raises JsonataError only for spent limits; every other failure is among `bad`."""
+        if self._direct is not None and (direct := self._direct(document)) is not None:
+            rows = {name: [Row((n,), values) for n, values in enumerate(found)] for name, found in direct.items()}
+            return Evaluated(rows, ())
         text = orjson.dumps(document).decode() if size > LARGE and self._engine == "jlens" else None
         try:
             return self._flatten(_run(self._fast, document, text, bindings, None), [])

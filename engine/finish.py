@@ -366,7 +366,7 @@ def outcome_of(draft: Draft, ids: Ids, provider: str, revision: int, claim: str,
         tuple(commands),
         tuple(finisher.failures),
         finisher.new_mappings(commands),
-        entities=tuple(dict.fromkeys(command.entity for command in commands)),
+        entities=tuple(dict.fromkeys([command.entity for command in commands])),
         merchant_id=ids.merchant,
         store_id=finisher.store_of_scope(),
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -25,6 +26,12 @@ def _prefixed(parts: Iterable[str]) -> bytes:
     return "".join([f"{len(part)}:{part}" for part in parts]).encode("utf-8", "surrogatepass")
 
 
+@lru_cache(1024)
+def _owned(*owner: str) -> Any:
+    """A SHA-256 that has taken in the owner; to be copied."""
+    return hashlib.sha256(_prefixed(owner))
+
+
 def digest(parts: Iterable[str]) -> str:
     """32 hex digits of SHA-256 over the parts, each with its length before it."""
     return hashlib.sha256(_prefixed(parts)).hexdigest()[: 2 * _SIZE]
@@ -32,7 +39,9 @@ def digest(parts: Iterable[str]) -> str:
 
 def event_id_text(tenant: str, provider: str, feed: str, parts: Sequence[str]) -> str:
     """The key of a message that has an id of its own."""
-    return f"event_id:{digest((tenant, provider, feed, *parts))}"
+    hashed = _owned(tenant, provider, feed).copy()
+    hashed.update(_prefixed(parts))
+    return f"event_id:{hashed.hexdigest()[: 2 * _SIZE]}"
 
 
 def payload_hash_text(owner: Sequence[str], payload: Any) -> str:
@@ -79,8 +88,13 @@ class CommandKeys:
 
     def of_rule(self, rule: str) -> RuleKeys:
         hashed = self._base.copy()
-        hashed.update(_prefixed((rule,)))
+        hashed.update(_rule_name(rule))
         return RuleKeys(hashed)
+
+
+@lru_cache(4096)
+def _rule_name(rule: str) -> bytes:
+    return _prefixed((rule,))
 
 
 class RuleKeys:
@@ -101,7 +115,9 @@ class RuleKeys:
         `store` and `ids` are external ids. The key is the same for every attempt at the command, the id for
         the same content under that key. The second command for one entity has another key than the first.
         """
-        named = _named(store, ids)
+        named = f"{len(store)}:{store}"
+        for one in ids:
+            named += f"{len(one)}:{one}"
         occurrence = self._seen.get(named, 0)
         self._seen[named] = occurrence + 1
         hashed = self._hashed.copy()

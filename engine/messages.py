@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
@@ -42,10 +42,10 @@ class Request:
         wanted = name.lower().encode("latin-1", "replace")
         return [value.decode("latin-1") for key, value in self.headers if key == wanted]
 
-    @cached_property
+    @property
     def received_text(self) -> str:
         """`received_at` as RFC 3339 in UTC with six digits of fraction."""
-        return self.received_at.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+        return self.received_at.isoformat(timespec="microseconds")[:-6] + "Z"
 
     @cached_property
     def bindings(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from engine import keys
 from engine.compiler import Source, compile_values
+from engine.direct import direct_values
 from engine.failures import Failure, Refusal
 from engine.jsonata import EngineName, JsonataError, Program
 from engine.messages import Connection, IdempotencyKey, Outcome, Request, Scope
@@ -44,9 +45,12 @@ class ValuesProgram:
     def __init__(self, lets: Mapping[str, Expression], values: Mapping[str, Expression], engine: EngineName) -> None:
         self._source: Source = compile_values(lets, values)
         self._program = Program(self._source.text, engine)
+        self._direct = direct_values(values) if engine == "jlens" else None
 
     def evaluate(self, document: Any, request: Request, connection: Connection) -> dict[str, Any]:
         """Raises Refusal (validation, `expression_failed`)."""
+        if self._direct is not None and (direct := self._direct(document)) is not None:
+            return direct
         bindings = bindings_of(request, connection) if self._program.binds else None
         try:
             return self._program.evaluate(document, bindings) or {}

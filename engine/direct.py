@@ -1,0 +1,135 @@
+"""Rules and values that are plain paths (`sku`, `outlet.id`), read without the JSONata engine.
+
+Carrying a document into the engine and its answer back costs more than such a reading. It covers only what
+cannot be meant otherwise: a path that meets a list, an `each` that is no list of objects, a value that is no
+scalar are the engine's to decide, and then the answer here is None.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from engine.compiler import CURRENCY, UNIT, VERSION, version_expression
+from engine.model import Constant, Expression, FieldSpec, Mapped, Rule
+
+_PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
+_WORDS = frozenset({"true", "false", "null", "and", "or", "in", "function"})
+_SCALARS = frozenset({str, bool, type(None)})
+_MISSING, _LIST = object(), object()
+
+Steps = tuple[str, ...]
+Rows = dict[str, list[dict[str, Any]]]
+
+
+def steps_of(expression: Expression) -> Steps | None:
+    """The names of a plain path; None for any other expression."""
+    text = expression.text.strip()
+    steps = tuple(text.split("."))
+    return steps if _PATH.fullmatch(text) and not _WORDS.intersection(steps) else None
+
+
+def direct_values(values: Mapping[str, Expression]) -> Callable[[Any], dict[str, Any] | None] | None:
+    """A function from a document to the values that are defined; None where some value is no plain path."""
+    paths = _paths(values.items())
+    return None if paths is None else lambda document: _object(document, paths)
+
+
+def direct_rules(rules: Mapping[str, Rule]) -> Callable[[Any], Rows | None] | None:
+    """A function from a document to each rule's objects; None where a rule needs the engine."""
+    plans = {name: plan for name, rule in rules.items() if (plan := _plan(rule)) is not None}
+    if len(plans) < len(rules):
+        return None
+
+    def run(document: Any) -> Rows | None:
+        rows: Rows = {}
+        for name, (each, paths) in plans.items():
+            elements = (document,) if each is None else _elements(document, each)
+            if elements is None:
+                return None
+            rows[name] = found = []
+            for element in elements:
+                values = _object(element, paths)
+                if values is None:
+                    return None
+                found.append(values)
+        return rows
+
+    return run
+
+
+Paths = tuple[tuple[str, str, Steps], ...]
+"""(key of the object, first name, further names)"""
+
+
+def _plan(rule: Rule) -> tuple[Steps | None, Paths] | None:
+    if rule.let or rule.when or rule.check or rule.commands:
+        return None
+    each = steps_of(rule.each) if rule.each else None
+    if rule.each and each is None:
+        return None
+    entries: list[tuple[str, Expression]] = []
+    for name, field in rule.fields.items():
+        own = _entries(name, field)
+        if own is None:
+            return None
+        entries += own
+    if version := version_expression(rule):
+        entries.append((VERSION, version))
+    paths = _paths(entries)
+    return None if paths is None else (each, paths)
+
+
+def _entries(name: str, field: FieldSpec) -> list[tuple[str, Expression]] | None:
+    if isinstance(field, Expression):
+        return [(name, field)]
+    if isinstance(field, Mapped):
+        beside = ((CURRENCY, field.currency), (UNIT, field.unit))
+        return [(name, field.from_), *((mark + name, e) for mark, e in beside if e)]
+    return [] if isinstance(field, Constant) else None
+
+
+def _paths(entries: Iterable[tuple[str, Expression]]) -> Paths | None:
+    found = []
+    for key, expression in entries:
+        steps = steps_of(expression)
+        if steps is None:
+            return None
+        found.append((key, steps[0], steps[1:]))
+    return tuple(found)
+
+
+def _object(element: Any, paths: Paths) -> dict[str, Any] | None:
+    if element.__class__ is not dict:
+        return None
+    values = {}
+    for key, name, further in paths:
+        if name in element:
+            value = element[name]
+            if further:
+                value = _follow(value, further)
+                if value is _MISSING:
+                    continue
+            if value.__class__ not in _SCALARS:
+                return None
+            values[key] = value
+    return values
+
+
+def _elements(document: Any, each: Steps) -> list[Any] | tuple[Any, ...] | None:
+    found = _follow(document, each)
+    if found is _MISSING:
+        return ()
+    if found.__class__ is dict:
+        return (found,)
+    return found if found.__class__ is list else None
+
+
+def _follow(value: Any, steps: Steps) -> Any:
+    """What a path leads to: `_MISSING` where nothing, `_LIST` where a list is on the way."""
+    for step in steps:
+        if value.__class__ is not dict:
+            return _LIST if value.__class__ is list else _MISSING
+        value = value.get(step, _MISSING)
+    return value
