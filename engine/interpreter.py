@@ -253,7 +253,8 @@ class Interpreter:
         document = None
         if reading is not None:
             document = reading.document
-            bindings.update(reading.bindings)
+            if writer.binds(verdict):
+                bindings.update(reading.bindings)
             if outcome is not None and writer.uses("results", verdict):
                 bindings["results"] = [_result_json(r) for r in self.results(reading, outcome)]
         return writer.write(verdict, document, bindings)

@@ -33,6 +33,11 @@ class ReplyWriter:
         program = self._programs.get(verdict)
         return program is not None and f"${name}" in program.text
 
+    def binds(self, verdict: str) -> bool:
+        """Whether the reply of a verdict is computed from what is handed in."""
+        program = self._programs.get(verdict)
+        return program is not None and program.binds
+
     def write(self, verdict: str, document: Any, bindings: dict[str, Any]) -> Reply:
         """The reply of a verdict. An expression that fails here falls back to the receipt."""
         spec = self._specs.get(verdict)

@@ -10,8 +10,7 @@ webhook run where they are asked, since they take microseconds; all others run i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
@@ -21,6 +20,7 @@ from sqlalchemy import insert, update
 
 from engine.failures import Failure
 from engine.messages import Connection, IdempotencyKey, Ref
+from flows.mapping_cache import MappingCache
 from flows.providers import LoadedProvider
 from flows.settings import Settings
 from stores import claims, connections, counters, deliveries, ledger, mappings, specs, tables
@@ -49,15 +49,18 @@ class QueueFull(Exception):
     """More waits for a commit than TIFFIN_QUEUE_ROWS or TIFFIN_QUEUE_BYTES allow."""
 
 
-@contextmanager
-def _reported() -> Iterator[None]:
+class _Reported:
     """Turns what drivers raise when the database is away into StoreUnavailable."""
-    try:
-        yield
-    except Exception as error:
-        if any(kind.__name__ in _AWAY for kind in type(error).__mro__):
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
+        if kind is not None and any(one.__name__ in _AWAY for one in kind.__mro__):
             raise StoreUnavailable from error
-        raise
+
+
+_reported = _Reported()
 
 
 def database_url(settings: Settings) -> str:
@@ -111,10 +114,12 @@ class Journal:
         self._started = False
         self._hot: HotReads | None = None
         self._working: set[str] = set()
+        # Canonical ids of external ids, as far as they are mapped.
+        self.resolve = MappingCache(self.mapping_generation, self.load_mappings).resolve
 
     async def start(self, providers: Iterable[LoadedProvider]) -> None:
         """Brings the embedded database up to date and notes the provider files. Raises StoreUnavailable."""
-        with _reported():
+        with _reported:
             if self._database.embedded:
                 await asyncio.to_thread(_migrate, self._database)
                 self._hot = HotReads(self._database)
@@ -147,7 +152,7 @@ class Journal:
         return self._writer.has_room(size)
 
     async def write(self, job: Callable[[Transaction], T]) -> T:
-        with _reported():
+        with _reported:
             return await self._writer.run(job)
 
     async def received(self, raw: RawDelivery) -> None:
@@ -156,7 +161,7 @@ class Journal:
             raise QueueFull
         self._working.add(raw.id)
         try:
-            with _reported():
+            with _reported:
                 await self._writer.received(raw, owner=self._owner, lease_seconds=self._settings.lease)
         except BaseException:
             self._working.discard(raw.id)
@@ -167,7 +172,7 @@ class Journal:
         self._working.discard(delivery)
 
     async def concluded(self, conclusion: Conclusion) -> Committed:
-        with _reported():
+        with _reported:
             return await self._writer.concluded(conclusion)
 
     async def quarantined(self, raw: RawDelivery, failure: Failure) -> int:
@@ -215,20 +220,25 @@ class Journal:
             return job(connection)
 
     async def read(self, job: Callable[[Transaction], T]) -> T:
-        with _reported():
+        with _reported:
             return await asyncio.to_thread(self.read_in_thread, job)
 
     async def standing(self, tenant: str, provider: str, key: IdempotencyKey, at: datetime) -> Standing | None:
         """Who holds an idempotency key; None when it is free."""
         if self._hot is not None:
-            with _reported():
+            with _reported:
                 return self._hot.standing(tenant, provider, key, at)
         return await self.read(lambda transaction: claims.standing(transaction, tenant, provider, key, at))
 
-    async def resolve(self, tenant: str, provider: str, refs: frozenset[Ref]) -> dict[Ref, str]:
-        """The canonical ids of external ids, as far as they are mapped."""
+    async def mapping_generation(self) -> int:
+        if self._hot is not None:
+            with _reported:
+                return self._hot.mapping_generation()
+        return await self.read(mappings.generation)
+
+    async def load_mappings(self, tenant: str, provider: str, refs: frozenset[Ref]) -> dict[Ref, str]:
         if self._hot is not None and len(refs) <= FEW:
-            with _reported():
+            with _reported:
                 return self._hot.resolve(tenant, provider, refs)
         return await self.read(lambda transaction: mappings.resolve(transaction, tenant, provider, refs))
 
@@ -310,7 +320,7 @@ def _receipt(transaction: Transaction, delivery: str) -> dict[str, Any] | None:
 
 
 class HotReads:
-    """The two reads of every webhook on SQLite, through the driver on a connection of the event loop's own."""
+    """The reads of a webhook on SQLite, through the driver on a connection of the event loop's own."""
 
     def __init__(self, database: Database) -> None:
         self._pooled = database.engine.raw_connection()
@@ -325,6 +335,10 @@ class HotReads:
         if row is None or (row[3] is not None and row[3] <= micros(at)):
             return None
         return Standing(row[0], row[1] == "done")
+
+    def mapping_generation(self) -> int:
+        row = self._one(self._sql.count_of, (mappings.CHANGES,))
+        return row[0] if row else 0
 
     def resolve(self, tenant: str, provider: str, refs: Iterable[Ref]) -> dict[Ref, str]:
         found: dict[Ref, str] = {}

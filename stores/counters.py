@@ -13,5 +13,11 @@ def add(connection: Connection, name: str, by: int = 1) -> None:
         connection.execute(insert(counters).values(name=name, value=by))
 
 
+def value(connection: Connection, name: str) -> int:
+    return connection.scalar(select(counters.c.value).where(counters.c.name == name)) or 0
+
+
 def all_counts(connection: Connection) -> dict[str, int]:
-    return {row.name: row.value for row in connection.execute(select(counters.c.name, counters.c.value))}
+    """Every count that an operator is shown; those whose name begins with an underscore are not."""
+    shown = ~counters.c.name.startswith("_", autoescape=True)
+    return {row.name: row.value for row in connection.execute(select(counters.c.name, counters.c.value).where(shown))}

@@ -33,7 +33,7 @@ def ledger(connection: Connection) -> Ledger:
     newest = select(o.delivery, func.max(o.attempt).label("attempt")).group_by(o.delivery).subquery()
     latest = outcomes.join(newest, (o.delivery == newest.c.delivery) & (o.attempt == newest.c.attempt))
     by_state = select(o.state, func.count()).select_from(latest).group_by(o.state)
-    states: dict[str, int] = dict(connection.execute(by_state).tuples().all())
+    states: dict[str, int] = {row[0]: row[1] for row in connection.execute(by_state)}
     finished = select(o.delivery).where(o.delivery == in_flight.c.delivery).exists()
     flying = connection.scalar(select(func.count()).select_from(in_flight).where(~finished)) or 0
     if flying:

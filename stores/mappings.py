@@ -10,9 +10,11 @@ from typing import Any
 from sqlalchemy import Connection, and_, func, insert, or_, select, update
 
 from engine.messages import Ref
+from stores import counters
 from stores.tables import failures, mappings
 
 _CHUNK = 400
+CHANGES = "_mappings_set"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,7 @@ def set_mapping(
     standing = connection.scalar(select(m.canonical_id).where(current))
     if standing == canonical_id:
         return False
+    counters.add(connection, CHANGES)
     if standing is not None:
         connection.execute(update(mappings).where(current).values(valid_to=at))
     connection.execute(
@@ -97,6 +100,11 @@ def set_mapping(
         )
     )  # fmt: skip
     return True
+
+
+def generation(connection: Connection) -> int:
+    """A number that moves with every mapping that an operator sets. Ids created by deliveries do not move it."""
+    return counters.value(connection, CHANGES)
 
 
 def external_store(connection: Connection, tenant: str, provider: str, store: str) -> str:

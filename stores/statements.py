@@ -38,6 +38,7 @@ class Statements:
     delivery_of: str  # id → id
     version_of: str  # tenant, provider, entity → version_order, delivery
     put_version: str  # every column; replaces
+    count_of: str  # name → value
 
 
 def statements(dialect: Dialect) -> Statements:
@@ -102,4 +103,5 @@ def statements(dialect: Dialect) -> Statements:
             )
         ),
         put_version=replace(t.entity_versions, "tenant", "provider", "entity"),
+        count_of=text(select(t.counters.c.value).where(equal(t.counters, "name"))),
     )
