@@ -11,13 +11,14 @@ from engine.signing_keys import schemes
 
 def location(located: Located) -> tuple[Where, str]:
     """Where a value stands and its name there, such as ("header", "X-Signature")."""
-    places: tuple[tuple[Where, str | None], ...] = (
-        ("header", located.header),
-        ("query", located.query),
-        ("form", located.form),
-        ("body", located.body),
-    )
-    return next((where, name) for where, name in places if name is not None)
+    if located.header is not None:
+        return "header", located.header
+    if located.query is not None:
+        return "query", located.query
+    if located.form is not None:
+        return "form", located.form
+    assert located.body is not None
+    return "body", located.body
 
 
 def timestamp_location(timestamp: Timestamp) -> tuple[Where, str]:

@@ -33,7 +33,7 @@ def bytes_to_sign(
     `left_out` is where the signature itself stands (`("query", "hmac")`): sorted parameters leave it out.
     Raises PartError, and Malformed for a named part that stands twice.
     """
-    return b"".join(_bytes_of(part, parts, signed, left_out) for part in recipe)
+    return b"".join([_bytes_of(part, parts, signed, left_out) for part in recipe])
 
 
 def _bytes_of(part: RecipePart, parts: RequestParts, signed: Signed, left_out: tuple[str, str]) -> bytes:

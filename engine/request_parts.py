@@ -7,7 +7,7 @@ PartError
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Literal
 
 from engine.decoding.form import pairs
@@ -50,7 +50,7 @@ class RequestParts:
         return found[0] if found else None
 
     def _headers(self, name: str) -> list[bytes]:
-        wanted = name.lower().encode("latin-1", "replace")
+        wanted = _wire_name(name)
         return [value.strip(b" \t") for known, value in self.request.headers if known == wanted]
 
     @cached_property
@@ -74,6 +74,11 @@ _WORDS = {"header": "header", "query": "query parameter", "form": "form field", 
 def described(where: str, name: str) -> str:
     """A part as a sentence names it: `header x-signature`."""
     return f"{_WORDS.get(where, where)} {name}"
+
+
+@lru_cache(1024)
+def _wire_name(name: str) -> bytes:
+    return name.lower().encode("latin-1", "replace")
 
 
 def _bytes(text: str) -> bytes:

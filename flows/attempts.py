@@ -134,7 +134,7 @@ class Attempts:
         """
         size = len(attempt.request.body)
         if size <= self._small:
-            return answer(await self._run(attempt, _here))
+            return answer(await self._run(attempt, None))
         await self._turns.enter(size)
         try:
             concluded = await self._run(attempt, self._in_thread)
@@ -142,7 +142,7 @@ class Attempts:
         finally:
             self._turns.leave(size)
 
-    async def _run(self, attempt: Attempt, call: Call) -> Concluded:
+    async def _run(self, attempt: Attempt, call: Call | None) -> Concluded:
         for _ in range(MOST_FINISHES):
             work = await self._interpret(attempt, call)
             committed = await self._commit(attempt, work)
@@ -152,12 +152,16 @@ class Attempts:
         work = Work(None, Outcome("failed", failures=(unsettled,)))
         return self._concluded(attempt, work, await self._commit(attempt, work))
 
-    async def _interpret(self, attempt: Attempt, call: Call) -> Work:
+    async def _interpret(self, attempt: Attempt, call: Call | None) -> Work:
         interpreter, connection = attempt.provider.interpreter, attempt.connection
         reading: Reading | None = None
         started = perf_counter()
         try:
-            reading = await call(interpreter.read, attempt.feed, attempt.request, connection)
+            reading = (
+                interpreter.read(attempt.feed, attempt.request, connection)
+                if call is None
+                else await call(interpreter.read, attempt.feed, attempt.request, connection)
+            )
             started = self._passed("read", started)
             if reading.settled is not None:
                 return Work(reading, reading.settled)
@@ -173,13 +177,17 @@ class Attempts:
                         return Work(reading, Outcome("duplicate"), holder=standing.delivery)
                     claimant = standing.delivery
                 started = perf_counter()
-            draft = await call(interpreter.draft, reading)
+            draft = interpreter.draft(reading) if call is None else await call(interpreter.draft, reading)
             started = self._passed("draft", started)
             resolved: dict[Ref, str] = {}
             if draft.refs:
                 resolved = await self._reads.resolve(connection.tenant, connection.provider, draft.refs)
                 started = self._passed("resolve", started)
-            outcome = await call(interpreter.finish, draft, resolved, attempt.delivery, claimant)
+            outcome = (
+                interpreter.finish(draft, resolved, attempt.delivery, claimant)
+                if call is None
+                else await call(interpreter.finish, draft, resolved, attempt.delivery, claimant)
+            )
             self._passed("finish", started)
             return Work(reading, outcome, claimant=claimant)
         except Refusal as refusal:
@@ -255,13 +263,9 @@ class Attempts:
 
 
 class Call(Protocol):
-    """Calls a pure function of the engine, wherever it is to run."""
+    """Calls a pure function of the engine elsewhere than here."""
 
     def __call__(self, function: Callable[..., T], *arguments: Any) -> Awaitable[T]: ...
-
-
-async def _here(function: Callable[..., T], *arguments: Any) -> T:
-    return function(*arguments)
 
 
 def _failure(code: str, message: str, next_step: str) -> Failure:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import pickle
 import socket
 import subprocess
 import sys
@@ -21,12 +20,17 @@ from sqlalchemy import Connection
 
 from flows.logging import logger
 from flows.relay import RelayHealth
-from flows.writer_process import LENGTH, Failed, Ready, Start, WriterNotStarted, frame
+from flows.writer_process import LENGTH, Ready, Start, WriterNotStarted, frame
+from stores import wire
 from stores.records import Committed, Conclusion, RawDelivery
+from stores.wire import Failed
 from stores.writer import JOB_SIZE, WriterLost, flight_of, size_of
 
 T = TypeVar("T")
 _ROOT = Path(__file__).resolve().parent.parent
+AT_ONCE = 8
+"""Entries are handed over when so many have gathered, or at the end of the event loop's turn: a long turn must not
+leave the writer without work."""
 _START_SECONDS = 60.0
 _STOP_SECONDS = 30.0
 _FIRST_BACKOFF, _LONGEST_BACKOFF = 0.2, 10.0
@@ -71,7 +75,7 @@ class WriterClient:
         self._ready, self._lost = loop.create_future(), loop.create_future()
         transport, _ = await loop.create_connection(lambda: _Stream(self), sock=ours)
         self._transport = transport
-        transport.write(frame(self._start))
+        transport.write(frame([(0, wire.pack_answer(self._start, None))]))
         try:
             async with asyncio.timeout(_START_SECONDS):
                 ready = await self._ready
@@ -149,7 +153,9 @@ class WriterClient:
         self._bytes += size
         if not self._out:
             loop.call_soon(self._flush)
-        self._out.append((self._number, what))
+        self._out.append((self._number, wire.pack(what)))
+        if len(self._out) >= AT_ONCE:
+            self._flush()
         return answer
 
     def _flush(self) -> None:
@@ -159,26 +165,27 @@ class WriterClient:
 
     # ---- what comes back ----
 
-    def told(self, content: Any) -> None:
+    def told(self, answers: list[tuple[int, Any]]) -> None:
         """Takes one frame from the writer process."""
-        if isinstance(content, list):
-            for number, result, failed in content:
-                self._settle(number, result, failed)
-        elif isinstance(content, RelayHealth):
-            self.health = content
-        elif isinstance(content, Ready) and self._ready is not None and not self._ready.done():
-            self._ready.set_result(content)
+        for number, packed in answers:
+            result = wire.unpack_answer(packed)
+            if number:
+                self._settle(number, result)
+            elif isinstance(result, RelayHealth):
+                self.health = result
+            elif self._ready is not None and not self._ready.done():
+                self._ready.set_result(result)
 
-    def _settle(self, number: int, result: Any, failed: Failed | None) -> None:
+    def _settle(self, number: int, result: Any) -> None:
         answer, size = self._waiting.pop(number)
         self._bytes -= size
         # Whoever hangs up cancels the future alone: the entry was written all the same.
         if answer.done():
             return
-        if failed is None:
-            answer.set_result(result)
+        if isinstance(result, Failed):
+            answer.set_exception((WriterLost if result.away else WriteRefused)(result.error))
         else:
-            answer.set_exception((WriterLost if failed.away else WriteRefused)(failed.error))
+            answer.set_result(result)
 
     def lost(self) -> None:
         """The stream has ended."""
@@ -229,9 +236,9 @@ class _Stream(asyncio.Protocol):
             end = at + LENGTH.size + length
             if len(buffer) < end:
                 break
-            content = pickle.loads(memoryview(buffer)[at + LENGTH.size : end])  # noqa: S301 the other end is ours
+            answers = wire.loads(memoryview(buffer)[at + LENGTH.size : end])
             at = end
-            self._client.told(content)
+            self._client.told(answers)
         if at:
             self._buffer = buffer[at:]
 

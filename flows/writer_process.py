@@ -3,10 +3,11 @@
 Python runs one thread at a time, and SQLite's driver gives the turn away at every row: beside a busy event
 loop a writing thread would wait for its turn a hundred times a batch. Here it waits for nobody.
 
-The serving process talks to it over a socket, in frames of a length (4 bytes, big-endian) and a pickle:
+The serving process talks to it over a socket, in frames of a length (4 bytes, big-endian) and what
+`stores.wire` makes of a list of (number, entry or answer):
 
-    →  Start, once; then lists of (number, Flight | Conclusion | Job)
-    ←  Ready, once; then lists of (number, result, error), each list sent after its commit; RelayHealth
+    →  0: Start, once; then numbered entries, Flight | Conclusion | Job
+    ←  0: Ready, once; then answers by number, each list after its commit; 0: RelayHealth
 
 The end of the stream is the order to stop: what was read is written, then the process ends. So nothing that
 the serving process handed over is lost when it is killed.
@@ -15,7 +16,6 @@ the serving process handed over is lost when it is killed.
 from __future__ import annotations
 
 import asyncio
-import pickle
 import random
 import signal
 import socket
@@ -35,7 +35,9 @@ from bus import Bus, BusUnavailable, open_bus
 from bus.topics import CATALOG_COMMANDS
 from flows.logging import configure_logging, logger
 from flows.relay import Relay, RelayHealth
+from stores import wire
 from stores.database import open_database
+from stores.wire import Failed
 from stores.writer import Entry, GroupWriter, is_away
 
 T = TypeVar("T")
@@ -65,26 +67,20 @@ class WriterNotStarted(Exception):
     """The writer did not come up: the bus cannot be opened, or the process ended."""
 
 
-class Failed(NamedTuple):
-    """Why an entry was not written. `away`: the database is the trouble, not the entry."""
-
-    away: bool
-    error: str
-
-
-def frame(content: Any) -> bytes:
-    packed = pickle.dumps(content, pickle.HIGHEST_PROTOCOL)
+def frame(numbered: list[tuple[int, Any]]) -> bytes:
+    """A frame of packed entries or answers."""
+    packed = wire.dumps(numbered)
     return LENGTH.pack(len(packed)) + packed
 
 
-def frames(stream: BinaryIO) -> Iterator[Any]:
+def frames(stream: BinaryIO) -> Iterator[list[tuple[int, Any]]]:
     """Every whole frame until the stream ends."""
     while len(head := stream.read(LENGTH.size)) == LENGTH.size:
         (length,) = LENGTH.unpack(head)
         packed = stream.read(length)
         if len(packed) < length:
             return
-        yield pickle.loads(packed)  # noqa: S301 the other end is this program
+        yield wire.loads(packed)
 
 
 class Outbound:
@@ -94,12 +90,15 @@ class Outbound:
         self._sock = sock
         self._turn = threading.Lock()
 
-    def send(self, content: Any) -> None:
+    def send(self, answers: list[tuple[int, Any]]) -> None:
         with self._turn, suppress(OSError):
-            self._sock.sendall(frame(content))
+            self._sock.sendall(frame(answers))
+
+    def tell(self, what: Ready | RelayHealth) -> None:
+        self.send([(0, wire.pack_answer(what, None))])
 
     def settle(self, entries: list[Entry]) -> None:
-        self.send([(entry.waiter, entry.result, _failed(entry.error)) for entry in entries])
+        self.send([(e.waiter, wire.pack_answer(e.result, _failed(e.error))) for e in entries])
 
 
 def _failed(error: BaseException | None) -> Failed | None:
@@ -183,21 +182,22 @@ class WriterHere:
 def serve(sock: socket.socket) -> None:
     """Writes what comes until the stream ends."""
     incoming = frames(sock.makefile("rb"))
-    start: Start = next(incoming)
+    ((_, first),) = next(incoming)
+    start: Start = wire.unpack_answer(first)
     configure_logging(start.log_level)
     outbound = Outbound(sock)
     writing = Writing(start)
     try:
         writing.start()
     except BusUnavailable as error:
-        outbound.send(Ready(str(error)))
+        outbound.tell(Ready(str(error)))
         return
-    outbound.send(Ready())
+    outbound.tell(Ready())
     stopping = threading.Event()
     threading.Thread(target=_tell_health, args=(writing, outbound, stopping), daemon=True).start()
     for entries in incoming:
-        for number, what in entries:
-            writing.writer.submit(Entry(what, 0, outbound, number))
+        for number, packed in entries:
+            writing.writer.submit(Entry(wire.unpack(packed), 0, outbound, number))
     stopping.set()
     writing.stop()
 
@@ -206,7 +206,7 @@ def _tell_health(writing: Writing, outbound: Outbound, stopping: threading.Event
     told = None
     while not stopping.wait(_HEALTH_SECONDS):
         if (health := writing.health) != told:
-            outbound.send(health)
+            outbound.tell(health)
             told = health
 
 
