@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
 
 from engine.model import Signature
 
@@ -22,12 +24,11 @@ class Malformed(ValueError):
     """A value that cannot be read as signatures. Its sentence does not quote the value."""
 
 
-@dataclass(frozen=True, slots=True)
-class Signed:
+class Signed(NamedTuple):
     """What a signature's value holds: the signatures as bytes, and with `pairs` every named part."""
 
     candidates: tuple[bytes, ...]
-    parts: dict[str, list[str]] = field(default_factory=dict)
+    parts: Mapping[str, list[str]] = MappingProxyType({})
 
     def part(self, name: str) -> str | None:
         """The one part of this name; None where there is none. Raises Malformed where there are several."""
@@ -55,7 +56,7 @@ def read(value: bytes, signature: Signature) -> Signed:
         written = parts.get(signature.take or "", [])
     if len(written) > MAX_CANDIDATES:
         raise Malformed(f"There are more than {MAX_CANDIDATES} signatures.")
-    candidates = tuple(c for one in written if (c := _candidate(one, signature)) is not None)
+    candidates = tuple([c for one in written if (c := _candidate(one, signature)) is not None])
     if not candidates:
         raise Malformed(f"There is no signature in {signature.encoding} in the form that was agreed.")
     return Signed(candidates, parts)

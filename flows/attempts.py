@@ -8,10 +8,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import datetime
 from time import perf_counter
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import orjson
 
@@ -57,8 +56,7 @@ class Reads(Protocol):
         """The canonical ids of external ids, as far as they are mapped."""
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """A delivery to work on. `number` counts from 1; `replay` says that an operator asked for it."""
 
     delivery: str
@@ -70,8 +68,7 @@ class Attempt:
     replay: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(NamedTuple):
     """What the interpreter made of an attempt.
 
     `holder` is the delivery that did the work before; `claimant` the one whose key this attempt takes over,
@@ -84,8 +81,7 @@ class Work:
     claimant: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Concluded:
+class Concluded(NamedTuple):
     """A committed attempt. `verdict` is the final one; `commands` were written to the outbox."""
 
     verdict: Verdict

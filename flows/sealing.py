@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from urllib.parse import parse_qsl, unquote, unquote_plus, urlsplit
 
 import orjson
@@ -45,8 +45,7 @@ def secrecy_of(provider: Provider) -> Secrecy:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Sealed:
+class Sealed(NamedTuple):
     """A request as it is stored; see stores.records.RawDelivery for the fields."""
 
     url: str
@@ -59,10 +58,10 @@ class Sealed:
 def sealed(request: Request, secrecy: Secrecy, seal: Seal) -> Sealed:
     kept: dict[str, str] = {}
     pairs: list[tuple[str, str]] = []
-    for n, (name, value) in enumerate(request.headers):
+    for name, value in request.headers:
         text = value.decode("latin-1")
         if name.lower() in secrecy.headers:
-            kept[str(n)] = text
+            kept[str(len(pairs))] = text
             text = PLACEHOLDER
         pairs.append((name.decode("latin-1"), text))
     url = request.url

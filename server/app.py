@@ -27,7 +27,7 @@ from server.problem_documents import problem
 from server.webhooks import PREFIX, Webhooks
 
 _log = logger("tiffin.server")
-_DELIVERY_ID = re.compile(r"[0-9a-f]{32}\Z")
+_DELIVERY_ID = re.compile(r"[0-9a-f]{44}\Z")
 _CODES = {404: "not_found", 405: "method_not_allowed"}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import NamedTuple
 
 from starlette.types import Receive, Scope, Send
@@ -20,6 +21,8 @@ from server.problem_documents import problem_body
 PREFIX = "/v1/integrations/"
 FAMILIES = frozenset({"pos", "erp", "seller", "admin"})
 DISCARD_SECONDS = 2.0
+_SHORT = 200
+"""Paths below so many characters are remembered with their target."""
 _CLOSE = ("connection", "close")
 _PROBLEM = ("content-type", "application/problem+json")
 _UNPRINTABLE = dict.fromkeys((*range(32), 127), " ")
@@ -69,6 +72,7 @@ class Webhooks:
         self._receiver, self._metrics, self._clock = receiver, metrics, clock
         self._public_url, self._body_timeout = public_url, body_timeout
         self._peer = peer_reader(trusted_proxies)
+        self._known = lru_cache(1024)(self._find)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -85,12 +89,14 @@ class Webhooks:
             await _send(send, self._receiver.refused(target, "unavailable"))
 
     def _target(self, scope: Scope) -> Target:
-        address = address_of(scope["path"])
+        path, method = scope["path"], scope["method"]
+        return self._known(path, method) if len(path) < _SHORT else self._find(path, method)
+
+    def _find(self, path: str, method: str) -> Target:
+        address = address_of(path)
         if address is None:
             raise Unrouted("unknown_feed")
-        return self._receiver.target(
-            address.family, address.provider, address.connection, scope["method"], address.tail
-        )
+        return self._receiver.target(address.family, address.provider, address.connection, method, address.tail)
 
     async def _serve(self, target: Target, scope: Scope, receive: Receive, send: Send) -> None:
         declared = declared_length(scope)
@@ -155,12 +161,18 @@ def _unrouted_reply(unrouted: Unrouted) -> Reply:
     return Reply(404, (_PROBLEM,), problem_body(404, unrouted.reason, "No feed has this URL."))
 
 
+@lru_cache(1024)
+def _wire_name(name: str) -> bytes:
+    return name.lower().encode("latin-1")
+
+
+def _wire_value(value: str) -> bytes:
+    return (value if value.isprintable() else value.translate(_UNPRINTABLE)).encode("latin-1", "replace")
+
+
 async def _send(send: Send, reply: Reply, more: bool = False) -> None:
     bodiless = reply.status in (204, 304) or reply.status < 200
-    headers = [
-        (name.lower().encode("latin-1"), value.translate(_UNPRINTABLE).encode("latin-1", "replace"))
-        for name, value in reply.headers
-    ]
+    headers = [(_wire_name(name), _wire_value(value)) for name, value in reply.headers]
     headers.append((b"x-content-type-options", b"nosniff"))
     if not bodiless:
         headers.append((b"content-length", b"%d" % len(reply.body)))

@@ -56,6 +56,8 @@ _Serial = BigInteger().with_variant(Integer(), "sqlite")
 
 metadata = MetaData()
 
+# Tables that are looked up by their key alone have no second tree beside it on SQLite (sqlite_with_rowid).
+
 deliveries = Table(
     "deliveries",
     metadata,
@@ -93,6 +95,7 @@ in_flight = Table(
     Column("owner", Text, nullable=False),
     Column("lease_until", Moment, nullable=False),
     Column("attempts", Integer, nullable=False),
+    sqlite_with_rowid=False,
 )
 """Deliveries without an outcome. Recovery reads this alone."""
 
@@ -117,6 +120,7 @@ outcomes = Table(
     Column("entities", Text, nullable=False),
     Column("command_ids", Text, nullable=False),
     PrimaryKeyConstraint("delivery", "attempt"),
+    sqlite_with_rowid=False,
 )
 """What attempts came to; only ever inserted. A delivery's latest attempt is its state."""
 
@@ -133,6 +137,7 @@ keys = Table(
     Column("written", Text),
     PrimaryKeyConstraint("tenant", "provider", "key_text"),
     Index("keys_until", "until", sqlite_where=text("until IS NOT NULL"), postgresql_where=text("until IS NOT NULL")),
+    sqlite_with_rowid=False,
 )
 """Idempotency keys. `delivery` claimed it first; `written`: ids of commands that attempts left undone wrote."""
 
@@ -147,6 +152,7 @@ last_accepted = Table(
     Column("state", Text, nullable=False),
     Column("written", Text),
     PrimaryKeyConstraint("tenant", "provider", "scope_key"),
+    sqlite_with_rowid=False,
 )
 """The last accepted message of each scope whose payload hash is compared `against: last`."""
 
@@ -159,6 +165,7 @@ entity_versions = Table(
     Column("version_order", Text, nullable=False),
     Column("delivery", Text, nullable=False),
     PrimaryKeyConstraint("tenant", "provider", "entity"),
+    sqlite_with_rowid=False,
 )
 """The newest version written of each entity that carries versions."""
 

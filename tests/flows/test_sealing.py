@@ -1,4 +1,3 @@
-from dataclasses import asdict
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
@@ -29,7 +28,7 @@ def there_and_back(original: Request, secrecy: Secrecy) -> Request:
 
 
 def asdict_of(kept) -> dict:
-    return asdict(kept)
+    return kept._asdict()
 
 
 def in_the_open(original: Request, secrecy: Secrecy = SECRECY) -> bytes:

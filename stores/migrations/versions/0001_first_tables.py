@@ -95,6 +95,7 @@ def upgrade() -> None:
         sa.Column("version_order", sa.Text(), nullable=False),
         sa.Column("delivery", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("tenant", "provider", "entity"),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "failures",
@@ -122,6 +123,7 @@ def upgrade() -> None:
         sa.Column("lease_until", sa.BigInteger(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("delivery"),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "keys",
@@ -134,6 +136,7 @@ def upgrade() -> None:
         sa.Column("until", sa.BigInteger(), nullable=True),
         sa.Column("written", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("tenant", "provider", "key_text"),
+        sqlite_with_rowid=False,
     )
     op.create_index(
         "keys_until",
@@ -153,6 +156,7 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("written", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("tenant", "provider", "scope_key"),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "mappings",
@@ -211,6 +215,7 @@ def upgrade() -> None:
         sa.Column("entities", sa.Text(), nullable=False),
         sa.Column("command_ids", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("delivery", "attempt"),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "published",
