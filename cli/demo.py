@@ -36,32 +36,25 @@ class Sent:
 
 def run_demo(settings: Any, host: str, port: int, once: bool) -> int:
     """Seeds, serves, sends and prints; with `once` it ends then. The exit status: 1 where an answer was a 5xx."""
-    import uvicorn
-
     import schemas
     from flows.golden import cases
     from flows.providers import load_providers
-    from server.admin import refuse_unsafe_bind
-    from server.run import OPTIONS, application
+    from server.run import Serving
 
-    refuse_unsafe_bind(settings, host)
-    if "public_url" not in settings.model_fields_set:
-        settings = settings.model_copy(update={"public_url": f"http://{host}:{port}"})
     loaded = load_providers(settings.providers, schemas.canon())
     interpreters = {name: one.interpreter for name, one in loaded.items()}
     found = list(cases(GOLDEN, interpreters))
     if not found:
         raise InputProblem(f"There are no golden cases in {GOLDEN}: the demo is part of a checkout.")
+    serving = Serving(settings, host, port)
+    settings = serving.settings
     seed(settings, found)
-    server = uvicorn.Server(uvicorn.Config(application(settings), host=host, port=port, **OPTIONS))
     told: list[Sent] = []
     sender = threading.Thread(
-        target=_send_when_ready, args=(server, found, interpreters, settings, told, once), daemon=True
+        target=_send_when_ready, args=(serving.server, found, interpreters, settings, told, once), daemon=True
     )
     sender.start()
-    server.run()
-    if not told:
-        raise InputProblem(f"The server did not start on {host}:{port}. Is the port in use? Choose another --port.")
+    serving.run()
     return 1 if any(one.status >= 500 for one in told) else 0
 
 

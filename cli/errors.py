@@ -22,6 +22,8 @@ _NEXT_STEPS = {
     "SchemaNewer": "",
     "UnsafeBind": "",
     "OneWorkerOnly": "",
+    "AddressTaken": "",
+    "WriterNotStarted": "The writer did not start: {} See: tiffin doctor",
     "ConnectionUnknown": "There is no connection {}. See: tiffin connection list",
     "ConnectionExists": "A connection {} stands already. Choose another --id.",
     "StoreUnavailable": "The database is away. See: tiffin doctor",

@@ -55,12 +55,14 @@ class Service:
         self.writer: WriterHere | WriterClient | None = None
         self._lock: FolderLock | None = None
         self._background: list[asyncio.Task[None]] = []
+        self.not_started: Exception | None = None
 
     async def start(self) -> None:
         """Raises ProviderFileError, FolderInUse, WriterNotStarted and StoreUnavailable; nothing is left open then."""
         try:
             await self._start()
-        except BaseException:
+        except BaseException as error:
+            self.not_started = error if isinstance(error, Exception) else None
             await self.stop()
             raise
 
@@ -68,7 +70,7 @@ class Service:
         settings = self.settings
         self.providers = load_providers(settings.providers, schemas.canon(), settings.jsonata)
         if settings.embedded and self._serving:
-            self._lock = FolderLock(settings.data)
+            self._lock = await asyncio.to_thread(FolderLock, settings.data)
         box = secret_box(settings)
         self.writer = self._writer() if self._serving else None
         self.journal = Journal(settings, self.owner, self._clock, box, self.writer)

@@ -102,7 +102,7 @@ class Outbound:
 
 
 def _failed(error: BaseException | None) -> Failed | None:
-    return None if error is None else Failed(is_away(error), f"{type(error).__name__}: {error}")
+    return None if error is None else Failed(is_away(error), f"{type(error).__name__}: {getattr(error, 'orig', error)}")
 
 
 class Writing:

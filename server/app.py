@@ -41,6 +41,7 @@ def create_app(service: Service) -> ASGIApp:
         # What was loaded lives as long as the process: the collector need not look at it again.
         gc.collect()
         gc.freeze()
+        _log.info("serving", url=settings.public_url, data=str(settings.data), providers=sorted(service.providers))
         try:
             yield
         finally:

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import os
+import socket
 from typing import Any
 
+from starlette.types import ASGIApp
+
+from flows.logging import configure_logging
+from flows.service import Service
 from flows.settings import Settings
 from server.admin import refuse_unsafe_bind
+from server.app import create_app
 
 OPTIONS: dict[str, Any] = {
     "loop": "uvloop",
@@ -29,35 +35,80 @@ class OneWorkerOnly(Exception):
     """Several workers were asked for on SQLite, which one process writes."""
 
 
-def run(settings: Settings, host: str = "127.0.0.1", port: int = 8000, workers: int = 1) -> None:
-    """Serves until it is told to stop. Raises UnsafeBind and OneWorkerOnly before anything is opened."""
-    import uvicorn
+class AddressTaken(Exception):
+    """The address to listen on is not free, or is not this machine's."""
 
-    refuse_unsafe_bind(settings, host)
+
+class Serving:
+    """One service behind one listening socket."""
+
+    def __init__(self, settings: Settings, host: str, port: int) -> None:
+        """Takes the address before anything else is opened. `port` 0 takes any. Raises AddressTaken and UnsafeBind."""
+        import uvicorn
+
+        refuse_unsafe_bind(settings, host)
+        self._socket = _listening(host, port)
+        port = self._socket.getsockname()[1]
+        if "public_url" not in settings.model_fields_set:
+            shown = f"[{host}]" if ":" in host else host
+            settings = settings.model_copy(update={"public_url": f"http://{shown}:{port}"})
+        self.settings = settings
+        self._service, app = application(settings)
+        self.server = uvicorn.Server(uvicorn.Config(app, host=host, port=port, **OPTIONS))
+
+    def run(self) -> None:
+        """Serves until it is told to stop. Raises what kept the service from starting: see Service.start."""
+        with self._socket:
+            self.server.run(sockets=[self._socket])
+        if self._service.not_started is not None:
+            raise self._service.not_started
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    try:
+        [(family, kind, protocol, _, address), *_] = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        found = socket.socket(family, kind, protocol)
+        try:
+            found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            found.bind(address)
+        except OSError:
+            found.close()
+            raise
+    except OSError as error:
+        raise AddressTaken(
+            f"Cannot listen on {host}:{port}: {error.strerror or error}. Choose another --port or --host."
+        ) from None
+    return found
+
+
+def run(settings: Settings, host: str = "127.0.0.1", port: int = 8000, workers: int = 1) -> None:
+    """Serves until it is told to stop. Raises UnsafeBind, AddressTaken and OneWorkerOnly before anything is opened."""
     if workers > 1 and settings.embedded:
         raise OneWorkerOnly(
             "SQLite is written by one process: --workers above 1 needs PostgreSQL. Set TIFFIN_DATABASE_URL."
         )
     if workers == 1:
-        uvicorn.run(application(settings), host=host, port=port, **OPTIONS)
+        Serving(settings, host, port).run()
         return
+    import uvicorn
+
+    refuse_unsafe_bind(settings, host)
     _export(settings)
     uvicorn.run("server.run:from_environment", factory=True, host=host, port=port, workers=workers, **OPTIONS)
 
 
-def application(settings: Settings):  # type: ignore[no-untyped-def]
-    """The ASGI application of a service with these settings; starting it starts the service."""
-    from flows.logging import configure_logging
-    from flows.service import Service
-    from server.app import create_app
-
+def application(settings: Settings) -> tuple[Service, ASGIApp]:
+    """A service with these settings and its ASGI application; starting this starts that."""
     configure_logging(settings.log_level)
-    return create_app(Service(settings, apart=True))
+    service = Service(settings, apart=True)
+    return service, create_app(service)
 
 
-def from_environment():  # type: ignore[no-untyped-def]
+def from_environment() -> ASGIApp:
     """What each of several worker processes runs."""
-    return application(Settings())
+    return application(Settings())[1]
 
 
 def _export(settings: Settings) -> None:

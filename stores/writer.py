@@ -237,7 +237,11 @@ class GroupWriter:
 
 def is_away(error: BaseException) -> bool:
     """Whether the database itself is the trouble, not an entry of the batch."""
-    return bool(getattr(error, "connection_invalidated", False)) or "locked" in str(error) or "full" in str(error)
+    if getattr(error, "connection_invalidated", False):
+        return True
+    # Not the whole text: it quotes the entry's own values.
+    said = str(getattr(error, "orig", error))
+    return "is locked" in said or "is full" in said
 
 
 @dataclass(frozen=True, slots=True)
