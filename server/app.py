@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gc
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from importlib import metadata
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -35,18 +33,6 @@ def create_app(service: Service) -> ASGIApp:
     """The ASGI application of a service. Its lifespan starts and stops the service."""
     settings = service.settings
 
-    @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        await service.start()
-        # What was loaded lives as long as the process: the collector need not look at it again.
-        gc.collect()
-        gc.freeze()
-        _log.info("serving", url=settings.public_url, data=str(settings.data), providers=sorted(service.providers))
-        try:
-            yield
-        finally:
-            await service.stop()
-
     pages = Starlette(
         routes=[
             Route("/", front, methods=["GET"]),
@@ -56,7 +42,6 @@ def create_app(service: Service) -> ASGIApp:
             Route("/metrics", metrics, methods=["GET"]),
             Route("/openapi.json", openapi_document, methods=["GET"]),
         ],
-        lifespan=lifespan,
         exception_handlers={HTTPException: _http_problem, StoreUnavailable: _store_away, Exception: _fault},
     )
     pages.state.service = service
@@ -65,7 +50,9 @@ def create_app(service: Service) -> ASGIApp:
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         nonlocal webhooks
-        if scope["type"] == "http" and scope["path"].startswith(PREFIX):
+        if scope["type"] == "lifespan":
+            await _lifespan(service, receive, send)
+        elif scope["type"] == "http" and scope["path"].startswith(PREFIX):
             if webhooks is None:
                 webhooks = Webhooks(
                     service.receiver,
@@ -79,6 +66,26 @@ def create_app(service: Service) -> ASGIApp:
             await guarded(scope, receive, send)
 
     return app
+
+
+async def _lifespan(service: Service, receive: Receive, send: Send) -> None:
+    await receive()
+    try:
+        await service.start()
+    except Exception as error:
+        # Why is said by whoever serves, in one line; the error's own text may quote what is secret.
+        _log.error("not_started", exc_info=error)
+        await send({"type": "lifespan.startup.failed", "message": ""})
+        return
+    # What was loaded lives as long as the process: the collector need not look at it again.
+    gc.collect()
+    gc.freeze()
+    settings = service.settings
+    _log.info("serving", url=settings.public_url, data=str(settings.data), providers=sorted(service.providers))
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    await service.stop()
+    await send({"type": "lifespan.shutdown.complete"})
 
 
 async def front(request: Request) -> Response:

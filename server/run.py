@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
+import sys
 from typing import Any
 
 from starlette.types import ASGIApp
@@ -58,8 +60,15 @@ class Serving:
 
     def run(self) -> None:
         """Serves until it is told to stop. Raises what kept the service from starting: see Service.start."""
-        with self._socket:
-            self.server.run(sockets=[self._socket])
+        # uvicorn raises the signal that ended it once more: a stop that was asked for is no fault.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: sys.exit(0))
+        try:
+            with self._socket:
+                self.server.run(sockets=[self._socket])
+        except SystemExit:
+            if self._service.not_started is None:
+                raise
         if self._service.not_started is not None:
             raise self._service.not_started
 
