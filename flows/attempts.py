@@ -24,7 +24,8 @@ from flows.metrics import Metrics, Stage
 from flows.providers import LoadedProvider
 from flows.receipts import item_results
 from stores.claims import Standing
-from stores.records import Committed, Conclusion, Emitted, State
+from stores.outbox import grouped
+from stores.records import Committed, Conclusion, State
 
 LARGE_AT_ONCE = 2
 SMALL = 4096
@@ -230,11 +231,11 @@ class Attempts:
             at=self._clock(),
             received_at=attempt.request.received_at,
             key=reading.key if reading else None,
-            commands=tuple([Emitted(c.id, c.kafka_key, c.event, c.version) for c in outcome.commands]),
+            groups=grouped(outcome.commands),
             mappings=outcome.mappings,
             failures=tuple((f.cls, f.code, orjson.dumps(f.to_json())) for f in outcome.failures),
             results=item_results(outcome.failures),
-            entities=outcome.entities,
+            entities=orjson.dumps(outcome.entities).decode(),
             external_merchant=scope.merchant,
             external_store=scope.store,
             merchant_id=outcome.merchant_id,

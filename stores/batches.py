@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
 
 import orjson
 from sqlalchemy import Connection
 
+from engine.messages import EntityVersion
 from stores.claims import Claims
-from stores.outbox import pack
-from stores.records import Committed, Conclusion, Emitted, RawDelivery, State
+from stores.outbox import ids_text, picked
+from stores.records import Committed, Conclusion, Group, RawDelivery, State
 from stores.shards import shard_of
 from stores.statements import Statements
 from stores.tables import micros
@@ -47,18 +50,18 @@ class Batch:
             return standing
         if conclusion.state == "duplicate":
             # Known before the rules ran: nothing is claimed.
-            return self._outcome(conclusion, "duplicate", [], holder=conclusion.claimant)
+            return self._outcome(conclusion, "duplicate", (), holder=conclusion.claimant)
         claim = self._claims.claim(conclusion)
         if claim.again or not self._map(conclusion):
             return Committed("in_flight", 0, remapped=True)
         if claim.holder:
-            return self._outcome(conclusion, "duplicate", [], holder=claim.holder)
-        fresh = [c for c in conclusion.commands if c.id not in claim.written] if claim.written else conclusion.commands
+            return self._outcome(conclusion, "duplicate", (), holder=claim.holder)
+        fresh = _unwritten(conclusion.groups, claim.written) if claim.written else conclusion.groups
         kept, older, equal = self._in_order(conclusion, fresh)
         state: State = conclusion.state
         if state == "accepted" and fresh and not kept:
             state = "stale" if older else "duplicate"
-        self._claims.keep(conclusion, claim, [command.id for command in kept])
+        self._claims.keep(conclusion, claim, kept)
         return self._outcome(conclusion, state, kept, stale=older + equal)
 
     def flush(self) -> None:
@@ -102,38 +105,47 @@ class Batch:
             self._cursor.executemany(self._sql.put_mapping, fresh)
         return True
 
-    def _in_order(self, conclusion: Conclusion, commands: Any) -> tuple[list[Emitted], int, int]:
+    def _in_order(self, conclusion: Conclusion, groups: Sequence[Group]) -> tuple[list[Group], int, int]:
         """The commands that are newer than what was written, and how many were older or equal."""
-        kept: list[Emitted] = []
-        older = equal = 0
-        owner = (conclusion.tenant, conclusion.provider)
-        for command in commands:
-            version = command.version
-            if version is None:
-                kept.append(command)
+        kept: list[Group] = []
+        told: Counter[_Order] = Counter()
+        for group in groups:
+            if group.versions is None:
+                kept.append(group)
                 continue
-            self._cursor.execute(self._sql.version_of, (*owner, version.entity))
-            row = self._cursor.fetchone()
-            if row is not None and version.order < row[0]:
-                older += 1
-            elif row is not None and version.order == row[0] and row[1] != conclusion.delivery:
-                equal += 1
-            else:
-                kept.append(command)
-                self._cursor.execute(
-                    self._sql.put_version, (*owner, version.entity, version.order, conclusion.delivery)
-                )
-        return kept, older, equal
+            orders = [self._order(conclusion, version) for version in group.versions]
+            told.update(orders)
+            if newer := _only(group, [order == "newer" for order in orders]):
+                kept.append(newer)
+        return kept, told["older"], told["equal"]
 
-    def _outcome(self, c: Conclusion, state: State, commands: Any, *, holder: str = "", stale: int = 0) -> Committed:
+    def _order(self, conclusion: Conclusion, version: EntityVersion | None) -> _Order:
+        """How a version stands to the one that was written last; a newer one takes its place."""
+        if version is None:
+            return "newer"
+        owner = (conclusion.tenant, conclusion.provider)
+        self._cursor.execute(self._sql.version_of, (*owner, version.entity))
+        row = self._cursor.fetchone()
+        if row is not None and version.order < row[0]:
+            return "older"
+        if row is not None and version.order == row[0] and row[1] != conclusion.delivery:
+            return "equal"
+        self._cursor.execute(self._sql.put_version, (*owner, version.entity, version.order, conclusion.delivery))
+        return "newer"
+
+    def _outcome(
+        self, c: Conclusion, state: State, groups: Sequence[Group], *, holder: str = "", stale: int = 0
+    ) -> Committed:
         at = micros(c.at)
-        self._put_outbox(c, commands, at)
-        ids = orjson.dumps([command.id for command in commands]).decode()
-        entities = orjson.dumps(c.entities if commands else ()).decode()
+        count = 0
+        for kafka_key, own, ids, data, _ in groups:
+            count += own
+            self._add(self._sql.put_outbox, (c.delivery, c.attempt, shard_of(kafka_key), kafka_key, own, ids, data, at))
         self._add(
             self._sql.put_outcome,
-            (c.delivery, c.attempt, at, state, c.event, c.key.text if c.key else "", holder, len(commands), stale,
-             c.external_merchant, c.external_store, c.merchant_id, c.store_id, c.spec_hash, c.results, entities, ids),
+            (c.delivery, c.attempt, at, state, c.event, c.key.text if c.key else "", holder, count, stale,
+             c.external_merchant, c.external_store, c.merchant_id, c.store_id, c.spec_hash, c.results,
+             c.entities if groups else "[]", ids_text(groups)),
         )  # fmt: skip
         if state != "duplicate":
             for cls, code, data in c.failures:
@@ -144,19 +156,23 @@ class Batch:
         self._add(self._sql.drop_in_flight, (c.delivery,))
         # A later entry of the batch may ask for this outcome.
         self._seen(c)
-        return Committed(state, len(commands), holder=holder, stale=stale)
+        return Committed(state, count, holder=holder, stale=stale)
 
     def _seen(self, conclusion: Conclusion) -> None:
         if conclusion.replay or conclusion.attempt > 1:
             self.flush()
 
-    def _put_outbox(self, c: Conclusion, commands: Any, at: int) -> None:
-        by_key: dict[str, list[Emitted]] = {}
-        for command in commands:
-            by_key.setdefault(command.kafka_key, []).append(command)
-        for kafka_key, group in by_key.items():
-            ids = orjson.dumps([command.id for command in group]).decode()
-            data = pack([command.event for command in group])
-            self._add(
-                self._sql.put_outbox, (c.delivery, c.attempt, shard_of(kafka_key), kafka_key, len(group), ids, data, at)
-            )
+
+_Order = Literal["newer", "older", "equal"]
+
+
+def _unwritten(groups: Sequence[Group], written: frozenset[str]) -> list[Group]:
+    """The commands that were not written by an earlier attempt."""
+    found = (_only(group, [id not in written for id in orjson.loads(group.ids)]) for group in groups)
+    return [group for group in found if group is not None]
+
+
+def _only(group: Group, wanted: list[bool]) -> Group | None:
+    if all(wanted):
+        return group
+    return picked(group, wanted) if any(wanted) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -10,7 +11,8 @@ import orjson
 from sqlalchemy import Connection, select
 
 from engine.messages import IdempotencyKey
-from stores.records import Conclusion
+from stores.outbox import ids_text
+from stores.records import Conclusion, Group
 from stores.tables import keys, last_accepted, micros
 
 _KEY_STATE = {"partial": "partial", "failed": "failed", "parked": "parked"}
@@ -81,7 +83,7 @@ class Claims:
             return Claim(holder=delivery)
         if (
             key.strategy != "event_id"
-            and conclusion.commands
+            and conclusion.groups
             and delivery != (conclusion.claimant or conclusion.delivery)
         ):
             return Claim(again=True)
@@ -106,14 +108,15 @@ class Claims:
         self._cursor.execute(self._sql.ids_of, (conclusion.delivery,))
         return frozenset(i for (ids,) in self._cursor.fetchall() for i in orjson.loads(ids))
 
-    def keep(self, conclusion: Conclusion, claim: Claim, ids: list[str]) -> None:
+    def keep(self, conclusion: Conclusion, claim: Claim, groups: Sequence[Group]) -> None:
         """Burns the key, together with the work that it stands for."""
         key = conclusion.key
         if key is None or key.strategy == "delivery":
             return
         state = _KEY_STATE.get(conclusion.state, "done")
-        written = claim.written | set(ids)
-        kept = orjson.dumps(sorted(written)).decode() if claim.written or state != "done" else None
+        kept: str | None = None
+        if claim.written or state != "done":
+            kept = orjson.dumps(sorted(claim.written.union(orjson.loads(ids_text(groups))))).decode()
         owner = (conclusion.tenant, conclusion.provider)
         if key.strategy == "payload_hash_last":
             if state in ("failed", "parked"):

@@ -1,4 +1,4 @@
-"""Commands that wait for the bus: one row for each delivery and Kafka key.
+"""Commands that wait for the bus: one row, or a few, for each delivery and Kafka key.
 
 A row leaves for `published` when the bus has every command of it. A row that the bus will never take is
 parked: it stays, under the shard -1 - shard that no relay leases, until an operator releases it.
@@ -6,11 +6,12 @@ parked: it stays, under the shard -1 - shard that no relay leases, until an oper
 
 from __future__ import annotations
 
+import zlib
 from bisect import bisect_right
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from itertools import accumulate
-from typing import NamedTuple
+from itertools import accumulate, compress
+from typing import NamedTuple, Protocol
 
 import orjson
 from sqlalchemy import (
@@ -18,6 +19,7 @@ from sqlalchemy import (
     Connection,
     Table,
     Text,
+    case,
     delete,
     func,
     insert,
@@ -29,9 +31,16 @@ from sqlalchemy import (
 )
 
 from engine.failures import Failure
+from engine.messages import EntityVersion
+from stores.records import Group
 from stores.tables import deliveries, failures, outbox, published
 
 SEPARATOR = b",\n"
+ROW_COMMANDS = 500
+EVENT_BYTES = 700
+"""What an event of a compressed row takes, about."""
+LONG = 32 << 10
+"""Rows from so many bytes on are compressed: envelopes repeat themselves some tenfold."""
 CHUNK = 500
 # The text of `ids` is read as it is: the generic JSON type is slower than all the rest of a row.
 COLUMNS = (
@@ -90,17 +99,83 @@ class Counts(NamedTuple):
     published_commands: int
 
 
+class Command(Protocol):
+    """A command as the interpreter makes it."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def kafka_key(self) -> str: ...
+    @property
+    def event(self) -> bytes: ...
+    @property
+    def version(self) -> EntityVersion | None: ...
+
+
+def grouped(commands: Sequence[Command]) -> tuple[Group, ...]:
+    """The outbox rows of a delivery's commands: one for each Kafka key, and more where there are many."""
+    if not commands:
+        return ()
+    by_key: dict[str, list[Command]] = {}
+    for command in commands:
+        by_key.setdefault(command.kafka_key, []).append(command)
+    return tuple(
+        [
+            _group(key, own[start : start + ROW_COMMANDS])
+            for key, own in by_key.items()
+            for start in range(0, len(own), ROW_COMMANDS)
+        ]
+    )
+
+
+def _group(kafka_key: str, commands: Sequence[Command]) -> Group:
+    versions = tuple([command.version for command in commands])
+    return Group(
+        kafka_key,
+        len(commands),
+        orjson.dumps([command.id for command in commands]).decode(),
+        pack([command.event for command in commands]),
+        versions if any(versions) else None,
+    )
+
+
+def ids_text(groups: Sequence[Group]) -> str:
+    """The ids of all groups as one JSON list."""
+    if len(groups) == 1:
+        return groups[0].ids
+    return f"[{','.join([group.ids[1:-1] for group in groups])}]"
+
+
+def picked(group: Group, wanted: Sequence[bool]) -> Group:
+    """A group with the commands that are wanted alone."""
+    ids, events = orjson.loads(group.ids), unpack(group.data, group.commands)
+    versions = group.versions
+    return Group(
+        group.kafka_key,
+        sum(wanted),
+        orjson.dumps(list(compress(ids, wanted))).decode(),
+        pack(list(compress(events, wanted))),
+        None if versions is None else tuple(compress(versions, wanted)),
+    )
+
+
 def pack(events: Sequence[bytes]) -> bytes:
-    """The JSON array of a row's events, each a JSON object without raw line ends.
+    """The JSON array of a row's events, each a JSON object without raw line ends; a long one compressed.
 
     JSON writes a line end inside a text as an escape, so the line ends between events tell them apart and
     `unpack` need not parse them.
     """
-    return b"[" + SEPARATOR.join(events) + b"]"
+    packed = b"[" + SEPARATOR.join(events) + b"]"
+    return packed if len(packed) < LONG else zlib.compress(packed, 1)
 
 
 def unpack(data: bytes, count: int) -> list[bytes]:
     """The `count` events of a row, byte for byte as packed. Raises ValueError when they are not there."""
+    if data[:1] != b"[":
+        try:
+            data = zlib.decompress(data)
+        except zlib.error as error:
+            raise ValueError(f"the row cannot be decompressed: {error}") from None
     events = data[1:-1].split(SEPARATOR) if count else []
     if len(events) != count:
         listed = orjson.loads(data)
@@ -188,8 +263,9 @@ def _within(shards: Collection[int]) -> ColumnElement[bool]:
 
 def _fitting(connection: Connection, own: ColumnElement[bool], rows: int, size: int) -> int:
     """How many of the oldest rows have together at most `size` bytes of events, but at least one."""
-    lengths = select(func.length(outbox.c.data)).where(own).order_by(outbox.c.id).limit(rows)
-    sums = list(accumulate(connection.scalars(lengths)))
+    plain = func.substr(outbox.c.data, 1, 1) == b"["
+    weight = case((plain, func.length(outbox.c.data)), else_=EVENT_BYTES * outbox.c.count)
+    sums = list(accumulate(connection.scalars(select(weight).where(own).order_by(outbox.c.id).limit(rows))))
     return max(1, bisect_right(sums, size))
 
 

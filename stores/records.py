@@ -41,20 +41,26 @@ class RawDelivery(NamedTuple):
     quarantined: str = ""
 
 
-class Emitted(NamedTuple):
-    """A command as it is stored: its id, Kafka key and event, and the version it carries."""
+class Group(NamedTuple):
+    """Commands of one delivery under one Kafka key, in order: what becomes a row of the outbox.
 
-    id: str
+    `ids` is a JSON list in text, `data` their events as `stores.outbox.pack` packs them; `versions` has the
+    version of each, and is None where none carries one.
+    """
+
     kafka_key: str
-    event: bytes
-    version: EntityVersion | None
+    commands: int
+    ids: str
+    data: bytes
+    versions: tuple[EntityVersion | None, ...] | None = None
 
 
 class Conclusion(NamedTuple):
     """The outcome of one attempt at a delivery, to be committed with everything that stands for it.
 
-    `key` None claims nothing. `failures` are (class, code, JSON of the failure). `replay` marks an
-    attempt that an operator asked for: it is not refused as a duplicate of its own earlier attempts.
+    `key` None claims nothing. `entities` is a JSON list in text. `failures` are (class, code, JSON of the
+    failure). `replay` marks an attempt that an operator asked for: it is not refused as a duplicate of its own
+    earlier attempts.
     `claimant` is the delivery whose id went into the command keys ("": this one); for a duplicate, the
     delivery that did the work.
     """
@@ -70,11 +76,11 @@ class Conclusion(NamedTuple):
     at: datetime
     received_at: datetime
     key: IdempotencyKey | None
-    commands: tuple[Emitted, ...]
+    groups: tuple[Group, ...]
     mappings: tuple[NewMapping, ...]
     failures: tuple[tuple[str, str, bytes], ...]
     results: bytes
-    entities: tuple[str, ...]
+    entities: str
     external_merchant: str
     external_store: str
     merchant_id: str

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from engine.messages import EntityVersion, IdempotencyKey, NewMapping, Ref
 from stores.batches import Flight
-from stores.records import Committed, Conclusion, Emitted, RawDelivery
+from stores.records import Committed, Conclusion, Group, RawDelivery
 from stores.tables import micros, moment
 
 FLIGHT, CONCLUSION, JOB = range(3)
@@ -56,7 +56,7 @@ def _pack_conclusion(c: Conclusion) -> tuple[Any, ...]:
         micros(c.at),
         micros(c.received_at),
         None if c.key is None else tuple(c.key),
-        [(e.id, e.kafka_key, e.event, None if e.version is None else tuple(e.version)) for e in c.commands],
+        [(*g[:4], None if g.versions is None else [v and tuple(v) for v in g.versions]) for g in c.groups],
         [(*new.ref, new.canonical_id) for new in c.mappings],
         c.failures,
         (c.delivery, c.attempt, c.tenant, c.provider, c.connection, c.feed, c.event, c.state, c.results, c.entities,
@@ -65,15 +65,19 @@ def _pack_conclusion(c: Conclusion) -> tuple[Any, ...]:
 
 
 def _unpack_conclusion(value: tuple[Any, ...]) -> Conclusion:
-    at, received_at, key, commands, mappings, failures, rest = value
+    at, received_at, key, groups, mappings, failures, rest = value
     delivery, attempt, tenant, provider, connection, feed, event, state, results, entities, *last = rest
     return Conclusion(
         delivery, attempt, tenant, provider, connection, feed, event, state, moment(at), moment(received_at),
         None if key is None else IdempotencyKey(*key),
-        tuple([Emitted(i, k, e, None if v is None else EntityVersion(*v)) for i, k, e, v in commands]),
+        tuple([Group(k, n, ids, data, None if v is None else _versions(v)) for k, n, ids, data, v in groups]),
         tuple([NewMapping(Ref(kind, within, external), canonical) for kind, within, external, canonical in mappings]),
         failures, results, entities, *last,
     )  # fmt: skip
+
+
+def _versions(packed: Iterable[tuple[str, str, str] | None]) -> tuple[EntityVersion | None, ...]:
+    return tuple([None if one is None else EntityVersion(*one) for one in packed])
 
 
 def pack_answer(result: Any, failed: Failed | None) -> Packed | tuple[bool, str]:

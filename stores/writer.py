@@ -292,4 +292,4 @@ def size_of(what: RawDelivery | Conclusion) -> int:
     """About how many bytes it is, for the bounds of the queue."""
     if isinstance(what, RawDelivery):
         return len(what.body) + len(what.headers) + 500
-    return sum([len(command.event) for command in what.commands]) + len(what.results) + 500
+    return sum([len(group.data) + len(group.ids) for group in what.groups]) + len(what.results) + 500
