@@ -37,6 +37,7 @@ check: $(STAMP) ## lint, types, import directions
 	$(BIN)/python -m mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m schemas.generate --check
+	$(BIN)/python -m cli.reference --check
 
 bench: $(STAMP) ## runs the benchmarks and prints ratios
 	$(BIN)/python -m bench

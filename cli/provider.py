@@ -77,7 +77,14 @@ def _summary(one: Interpreter) -> dict[str, Any]:
 
 @provider.command()
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path, exists=True))
-@click.option("--format", "form", type=click.Choice(["text", "json", "github"]), default="text", show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "github"]),
+    default="text",
+    show_default=True,
+    help="For a person, for a program, or as annotations of a pull request.",
+)
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 def check(paths: tuple[Path, ...], form: str, as_json: bool) -> None:
     """Says everything that is wrong with provider files, each with its place and what to write instead.

@@ -584,7 +584,9 @@ class Limits(Node):
     """Bounds of one message."""
 
     body: Whole | None = Field(None, ge=1, description="The largest body in bytes.")
-    elements: Whole | None = Field(None, ge=1, description="The most elements of one `each`.")
+    elements: Whole = Field(
+        20_000, ge=1, description="The most elements of one `each`. Each takes some 4 KB of memory on its way."
+    )
 
 
 class Ignored(Node):

@@ -16,18 +16,18 @@ from typing import Any, Protocol, TypeVar
 
 import orjson
 from sqlalchemy import Connection as Transaction
-from sqlalchemy import insert, update
 
 from engine.failures import Failure
 from engine.messages import Connection, IdempotencyKey, Ref
 from flows.mapping_cache import MappingCache
 from flows.providers import LoadedProvider
 from flows.settings import Settings
-from stores import claims, connections, counters, deliveries, ledger, mappings, specs, tables
+from stores import claims, connections, counters, deliveries, ledger, mappings, specs
 from stores.claims import Standing
 from stores.database import Database, open_database
 from stores.deliveries import InFlight, StoredDelivery
 from stores.records import Committed, Conclusion, RawDelivery
+from stores.schema_version import bring_up_to_date
 from stores.secrets import SecretBox, SecretKeyError, key_from_file, parse_key
 from stores.statements import statements
 from stores.tables import micros
@@ -121,7 +121,7 @@ class Journal:
         """Brings the embedded database up to date and notes the provider files. Raises StoreUnavailable."""
         with _reported:
             if self._database.embedded:
-                await asyncio.to_thread(_migrate, self._database)
+                await asyncio.to_thread(bring_up_to_date, self._database)
                 self._hot = HotReads(self._database)
         await self._writer.open()
         self._started = True
@@ -129,7 +129,7 @@ class Journal:
             (file.spec_hash, file.interpreter.provider.provider, file.interpreter.provider.revision, file.text)
             for file in providers
         ]
-        await self.write(Work(_note_specs, files, self._clock()))
+        await self.write(Work(specs.save_all, files, self._clock()))
 
     async def stop(self) -> None:
         """Writes what waits and closes. May be called twice."""
@@ -182,13 +182,13 @@ class Journal:
         most = self._settings.quarantine
         owner = {name: getattr(raw, name) for name in ("tenant", "provider", "connection", "feed")}
 
-        return await self.write(Work(_quarantine, raw, failure, owner, most))
+        return await self.write(Work(deliveries.keep_quarantined, raw, failure, owner, most))
 
     async def released(self, delivery: str, connection: Connection) -> None:
         """Takes a request that verifies by now out of quarantine."""
         owner = {"tenant": connection.tenant, "connection": connection.id}
 
-        await self.write(Work(_release, delivery, owner))
+        await self.write(Work(deliveries.release_from_quarantine, delivery, owner))
 
     async def take_over(self, limit: int, *, everything: bool) -> list[InFlight]:
         """Deliveries that nobody works on any more, now this process's own."""
@@ -210,7 +210,7 @@ class Journal:
     async def count(self, counts: Mapping[str, int]) -> None:
         """Adds to the counters of what is no delivery."""
 
-        await self.write(Work(_count, dict(counts)))
+        await self.write(Work(counters.add_all, dict(counts)))
 
     # ---- reading ----
 
@@ -270,34 +270,6 @@ class Journal:
 
     async def ping(self) -> None:
         await self.read(lambda transaction: transaction.exec_driver_sql("SELECT 1"))
-
-
-def _note_specs(transaction: Transaction, files: Iterable[tuple[str, str, int, str]], at: datetime) -> None:
-    for spec_hash, provider, revision, text in files:
-        specs.save(transaction, spec_hash, provider, revision, text, at)
-
-
-def _quarantine(transaction: Transaction, raw: RawDelivery, failure: Failure, owner: dict[str, str], most: int) -> int:
-    transaction.execute(insert(tables.deliveries).values(raw._asdict()))
-    deliveries.quarantine(transaction, raw.id, raw.received_at, failure, spec_hash=raw.spec_hash, owner=owner)
-    return deliveries.evict_quarantined(transaction, raw.connection, raw.peer, most, most)
-
-
-def _release(transaction: Transaction, delivery: str, owner: dict[str, str]) -> None:
-    deliveries.release_from_quarantine(transaction, delivery)
-    transaction.execute(update(tables.deliveries).where(tables.deliveries.c.id == delivery).values(owner))
-
-
-def _count(transaction: Transaction, counts: dict[str, int]) -> None:
-    for name, by in counts.items():
-        counters.add(transaction, name, by)
-
-
-def _migrate(database: Database) -> None:
-    # Imported here because Alembic's memory is of no use to a database that is up to date elsewhere.
-    from stores.schema import migrate
-
-    migrate(database)
 
 
 def _receipt(transaction: Transaction, delivery: str) -> dict[str, Any] | None:

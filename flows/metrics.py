@@ -26,6 +26,13 @@ Refused = Literal[
     "evicted",
 ]
 
+GAUGES = {
+    "queue_rows": "Rows waiting for a commit.",
+    "queue_bytes": "Bytes waiting for a commit.",
+    "body_bytes": "Bytes of request bodies held.",
+}
+"""What is read when the metrics are: `tiffin_<name>`, and what it tells."""
+
 _SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 
 
@@ -105,6 +112,6 @@ class Metrics:
     def recovered(self) -> None:
         self._recovered.inc()
 
-    def watch(self, name: str, help_: str, value: Callable[[], float]) -> None:
-        """A gauge `tiffin_<name>` that is read when the metrics are."""
-        Gauge(f"tiffin_{name}", help_, registry=self.registry).set_function(value)
+    def watch(self, name: str, value: Callable[[], float]) -> None:
+        """Says how one of the GAUGES is read."""
+        Gauge(f"tiffin_{name}", GAUGES[name], registry=self.registry).set_function(value)

@@ -115,9 +115,9 @@ class Service:
         return WriterClient(start, max_rows=settings.queue_rows, max_bytes=settings.queue_bytes, keep=keep)
 
     def _serve(self) -> None:
-        self.metrics.watch("queue_rows", "Rows waiting for a commit.", lambda: self.journal.depth[0])
-        self.metrics.watch("queue_bytes", "Bytes waiting for a commit.", lambda: self.journal.depth[1])
-        self.metrics.watch("body_bytes", "Bytes of request bodies held.", lambda: self.gate.held)
+        self.metrics.watch("queue_rows", lambda: self.journal.depth[0])
+        self.metrics.watch("queue_bytes", lambda: self.journal.depth[1])
+        self.metrics.watch("body_bytes", lambda: self.gate.held)
         loop = asyncio.get_running_loop()
         self._background = [
             loop.create_task(self._recover_left()),
