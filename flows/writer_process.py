@@ -32,7 +32,6 @@ from typing import Any, BinaryIO, NamedTuple, TypeVar
 from sqlalchemy import Connection
 
 from bus import Bus, BusUnavailable, open_bus
-from bus.topics import CATALOG_COMMANDS
 from flows.logging import configure_logging, logger
 from flows.relay import Relay, RelayHealth
 from stores import wire
@@ -125,7 +124,6 @@ class Writing:
         log: Any = logger("tiffin.relay")
         self._relay = Relay(
             bus=self._bus,
-            topic=CATALOG_COMMANDS,
             owner=self._start.relay_owner,
             read=self._read,
             write=self.writer.call,
