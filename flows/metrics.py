@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from itertools import accumulate
 from typing import Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
-from prometheus_client.metrics_core import HistogramMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
@@ -108,3 +108,18 @@ class Metrics:
     def watch(self, name: str, help_: str, value: Callable[[], float]) -> None:
         """A gauge `tiffin_<name>` that is read when the metrics are."""
         Gauge(f"tiffin_{name}", help_, registry=self.registry).set_function(value)
+
+    def watch_each(self, name: str, help_: str, label: str, values: Callable[[], Mapping[str, float]]) -> None:
+        """A counter `tiffin_<name>_total` with one label, whose values are read when the metrics are."""
+        self.registry.register(_Watched(f"tiffin_{name}", help_, label, values))
+
+
+class _Watched(Collector):
+    def __init__(self, name: str, help_: str, label: str, values: Callable[[], Mapping[str, float]]) -> None:
+        self._name, self._help, self._label, self._values = name, help_, label, values
+
+    def collect(self) -> Iterable[Metric]:
+        family = CounterMetricFamily(self._name, self._help, labels=(self._label,))
+        for value, count in self._values().items():
+            family.add_metric((value,), count)
+        return (family,)

@@ -25,7 +25,7 @@ from bus.messages import Stored
 from engine.views import Entity, EntityKey, Event, Received, Unprojectable, events_of, fold, keys_of, read_command
 from flows.relay import Log, Runs
 from stores import views
-from stores.views import Advance, Mark
+from stores.views import Advance, Mark, Moved
 
 GROUP = "tiffin-views"
 UNREADABLE = "unreadable"
@@ -157,7 +157,8 @@ class Projector:
         commands = [_read(message) for message in messages]
         known = self._read(lambda connection: standing(connection, [c for c in commands if c is not None]))
         batch = project(list(zip(messages, commands, strict=True)), known, self._next)
-        self._write(lambda connection: self._record(connection, batch))
+        if not self._write(lambda connection: self._record(connection, batch)):
+            raise Moved("another projector, a rewind or a rebuild has moved the offsets")
         self._next.update({move.partition: move.after for move in batch.moves})
         if batch.results[UNREADABLE]:
             self._log.warning("commands_unreadable", count=batch.results[UNREADABLE])
@@ -167,12 +168,17 @@ class Projector:
             results=dict(Counter(self._health.results) + batch.results),
         )
 
-    def _record(self, connection: Connection, batch: Batch) -> None:
-        # On SQLite this shares its transaction with what else the group writer writes: a refusal leaves nothing.
-        with connection.begin_nested():
-            views.advance(connection, batch.moves)
-            views.save(connection, batch.entities, batch.marks)
-            views.put_events(connection, batch.events, self._clock())
+    def _record(self, connection: Connection, batch: Batch) -> bool:
+        """False, and nothing written, where the offsets have been moved meanwhile."""
+        try:
+            # On SQLite the transaction is also others' of the group writer: a refusal undoes this part alone.
+            with connection.begin_nested():
+                views.advance(connection, batch.moves)
+                views.save(connection, batch.entities, batch.marks)
+                views.put_events(connection, batch.events, self._clock())
+        except Moved:
+            return False
+        return True
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -229,9 +235,7 @@ def standing(connection: Connection, commands: Sequence[Received]) -> Standing:
     return Standing(marks, views.load(connection, keys))
 
 
-def project(
-    messages: Sequence[tuple[Stored, Received | None]], known: Standing, offsets: Mapping[int, int]
-) -> Batch:
+def project(messages: Sequence[tuple[Stored, Received | None]], known: Standing, offsets: Mapping[int, int]) -> Batch:
     """What the messages change about what is known. `offsets` is where each partition stood before."""
     entities = dict(known.entities)
     changed: set[EntityKey] = set()

@@ -68,10 +68,16 @@ def marks_of(connection: Connection, commandkeys: Collection[str]) -> dict[str, 
     return found
 
 
+def result_of(connection: Connection, id: str, commandkey: str) -> str | None:
+    """What came of a command: applied, unchanged, stale or unused; None where it was not taken in."""
+    mine = (applied.c.commandkey == commandkey, applied.c.id == id)
+    return connection.scalar(select(applied.c.result).where(*mine))
+
+
 def offsets(connection: Connection) -> dict[int, int]:
     """The offset that comes next, by partition."""
     rows = select(projections.c.partition, projections.c.next).where(projections.c.name == NAME)
-    return {partition: next for partition, next in connection.execute(rows)}
+    return {row.partition: row.next for row in connection.execute(rows)}
 
 
 def advance(connection: Connection, moves: Iterable[Advance]) -> None:
