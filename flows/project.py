@@ -135,6 +135,8 @@ class Projector:
             messages = self._consumer.take(self._pace.commands)
             if messages:
                 self._project(messages)
+            elif self._has_moved():
+                self._consumer.restart()
             behind = self._consumer.behind()
         except Exception:
             # What was taken is not known to be written.
@@ -153,8 +155,16 @@ class Projector:
         self._next[partition] = self._read(views.offsets).get(partition, 0)
         return self._next[partition]
 
+    def _has_moved(self) -> bool:
+        """Whether someone has moved an offset, to rewind or after a rebuild."""
+        stored = self._read(views.offsets)
+        moved = [partition for partition, offset in self._next.items() if stored.get(partition, 0) != offset]
+        for partition in moved:
+            del self._next[partition]
+        return bool(moved)
+
     def _project(self, messages: Sequence[Stored]) -> None:
-        commands = [_read(message) for message in messages]
+        commands = [as_command(message) for message in messages]
         known = self._read(lambda connection: standing(connection, [c for c in commands if c is not None]))
         batch = project(list(zip(messages, commands, strict=True)), known, self._next)
         if not self._write(lambda connection: self._record(connection, batch)):
@@ -218,7 +228,7 @@ class Projector:
         return longest * (0.5 + self._jitter() / 2)
 
 
-def _read(message: Stored) -> Received | None:
+def as_command(message: Stored) -> Received | None:
     """The command of a message; None where it is none that can be read."""
     try:
         command = read_command(message.value)

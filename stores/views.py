@@ -74,9 +74,10 @@ def result_of(connection: Connection, id: str, commandkey: str) -> str | None:
     return connection.scalar(select(applied.c.result).where(*mine))
 
 
-def offsets(connection: Connection) -> dict[int, int]:
-    """The offset that comes next, by partition."""
+def offsets(connection: Connection, *, lock: bool = False) -> dict[int, int]:
+    """The offset that comes next, by partition; `lock` keeps them there until the end of the transaction."""
     rows = select(projections.c.partition, projections.c.next).where(projections.c.name == NAME)
+    rows = rows.with_for_update() if lock else rows
     return {row.partition: row.next for row in connection.execute(rows)}
 
 

@@ -89,7 +89,7 @@ def _written(before: Entity, write: Write, command: Received, position: int) -> 
         _show_stock(fields, marks)
         wrote = True
     if write.key.view == "availability":
-        _show_available(fields, marks)
+        _show_available(fields, marks, command.time)
     if not wrote:
         return None
     return before._replace(fields=fields, marks=marks, sources=sources, seen=before.seen or write.seen)
@@ -107,13 +107,14 @@ def _show_stock(fields: dict[str, Any], marks: dict[str, int]) -> None:
             fields[name], marks[name] = value, 0
 
 
-def _show_available(fields: dict[str, Any], marks: dict[str, int]) -> None:
-    """Whether it can be sold: as told; where nobody told, by its quantity."""
+def _show_available(fields: dict[str, Any], marks: dict[str, int], time: str) -> None:
+    """Whether it can be sold, and since when: as told; where nobody told, by its quantity."""
     said = (fields.get("available") or {}).get("available")
     if said is None and fields.get("quantity") is not None:
         said = not fields["quantity"]["amount"].startswith("-") and fields["quantity"]["amount"] != "0"
-    if said is not None or "sellable" in fields:
+    if said != fields.get("sellable"):
         fields["sellable"], marks["sellable"] = said, 0
+        fields["since"], marks["since"] = time, 0
 
 
 def _newer_sources(entity: Entity, command: Received) -> Mapping[str, tuple[str, str]] | None:
