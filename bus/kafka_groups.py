@@ -18,7 +18,7 @@ POLL_SECONDS: Final = 0.2
 
 _log = logging.getLogger("kafka")
 _HARMLESS = (KafkaError._PARTITION_EOF, KafkaError.UNKNOWN_TOPIC_OR_PART)
-_AWAY = (KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._RESOLVE)
+_AWAY = (KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE)
 
 
 class GroupConsumer:
@@ -31,7 +31,9 @@ class GroupConsumer:
         self._topic, self._start = topic, start
         common = {"bootstrap.servers": bootstrap, **(settings or {})}
         # Lag tools know a group by its offsets; what is read is decided by `start` alone.
-        self._client = Client({**consumer_settings(common), "group.id": group}, logger=_log)
+        self._away = False
+        made = {**consumer_settings(common), "group.id": group}
+        self._client = Client(made, logger=_log, error_cb=self._noticed)
         self._fresh: list[int] | None = None
         self._next: dict[int, int] = {}
         self._client.subscribe([topic], on_assign=self._assigned, on_revoke=self._revoked)
@@ -39,6 +41,8 @@ class GroupConsumer:
     def take(self, max: int) -> list[Stored]:
         """See `Consumer.take`."""
         messages: list[Stored] = []
+        if self._away:
+            self._look()
         wait = POLL_SECONDS
         while len(messages) < max:
             self._begin()
@@ -102,6 +106,18 @@ class GroupConsumer:
     def _revoked(self, _: Client, __: list[TopicPartition]) -> None:
         self._fresh, self._next = None, {}
         self._client.unassign()
+
+    def _noticed(self, error: KafkaError) -> None:
+        """librdkafka tries to connect for ever and tells about it here alone."""
+        self._away = self._away or error.code() in _AWAY
+
+    def _look(self) -> None:
+        """Raises BusUnavailable while no broker answers."""
+        try:
+            self._client.list_topics(self._topic, timeout=NETWORK_SECONDS)
+        except KafkaException as error:
+            raise BusUnavailable(str(error)) from error
+        self._away = False
 
     def _judge(self, error: KafkaError) -> None:
         """Raises BusUnavailable for what is not passing."""
