@@ -166,7 +166,6 @@ def log(tmp_path: Path) -> Iterator[EmbeddedLog]:
 
 def relay(database: Database, bus: Any, clock: Callable[[], datetime], owner: str = "one", **changes: Any) -> Relay:
     handed_in: dict[str, Any] = {
-        "topic": TOPIC,
         "read": database.read,
         "write": database.write,
         "jitter": lambda: 0.0,

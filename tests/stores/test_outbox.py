@@ -87,7 +87,7 @@ def test_rows_come_oldest_first_and_only_of_the_shards_asked_for(connection: Con
 def test_a_row_brings_its_events_byte_for_byte(connection: Connection) -> None:
     id = add(connection, "a", "b", shard=7, delivery="d9", attempt=3)
     (row,) = outbox.pending(connection, [7], 10, ROOM)[0]
-    assert row == (id, "d9", 3, 7, "key-7", ["a", "b"], [event("a"), event("b")], NOW)
+    assert row == (id, "d9", 3, 7, "key-7", ["a", "b"], [event("a"), event("b")], NOW, "catalog.commands")
 
 
 def test_rows_are_bounded_by_number(connection: Connection) -> None:
