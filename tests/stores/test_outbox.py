@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -14,7 +13,7 @@ from sqlalchemy import Connection, insert, select, update
 from stores import outbox
 from stores.database import open_database
 from stores.outbox import Counts, Rejected
-from stores.tables import deliveries, failures, metadata, published
+from stores.tables import deliveries, failures, published
 from stores.tables import outbox as outbox_table
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -22,9 +21,8 @@ ROOM = 1 << 30
 
 
 @pytest.fixture
-def connection(tmp_path: Path) -> Iterator[Connection]:
-    database = open_database(f"sqlite:///{tmp_path}/tiffin.db")
-    metadata.create_all(database.engine)
+def connection(database_url: str) -> Iterator[Connection]:
+    database = open_database(database_url)
     with database.engine.begin() as connection:
         yield connection
     database.close()
