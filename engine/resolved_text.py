@@ -25,6 +25,11 @@ class _Dumper(yaml.SafeDumper):
     def ignore_aliases(self, data: Any) -> bool:
         return True
 
+    def check_simple_key(self) -> bool:
+        # PyYAML writes an empty key over two lines, as `? ''`.
+        empty = isinstance(self.event, yaml.ScalarEvent) and self.event.value == ""
+        return empty or bool(super().check_simple_key())
+
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
         super().increase_indent(flow, False)
 

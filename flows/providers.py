@@ -65,7 +65,7 @@ def load_provider(path: Path, canon: Canon, engine: EngineName = "jlens") -> Loa
             found[name] = source
         return source
 
-    source = _read(path)
+    source = read_source(path)
     document = resolve(source.text, source.file, sources)
     provider = checker.load_document(document, canon)
     if provider.provider != path.stem:
@@ -96,12 +96,13 @@ def sources_beside(path: Path) -> Sources:
 
     def find(name: str) -> Source | None:
         file = path.with_name(f"{name}.yaml")
-        return _read(file) if file.is_file() else None
+        return read_source(file) if file.is_file() else None
 
     return find
 
 
-def _read(path: Path) -> Source:
+def read_source(path: Path) -> Source:
+    """Raises ProviderFileError where the file is not UTF-8."""
     raw = path.read_bytes()
     try:
         return Source(raw.decode(), str(path))

@@ -21,12 +21,9 @@ SNAPSHOTS = Path("__snapshots__") / "test_golden"
 
 
 def golden_folder(file: Path) -> Path | None:
-    """The golden cases that go with a provider file: those of its checkout, or of the folder one stands in."""
-    for root in (file.resolve().parent.parent, Path()):
-        folder = root / "tests" / "golden"
-        if folder.is_dir():
-            return folder
-    return None
+    """The golden cases of the checkout that a provider file stands in, if it does."""
+    folder = file.resolve().parent.parent / "tests" / "golden"
+    return folder if folder.is_dir() else None
 
 
 def samples_of(root: Path, provider: Provider) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
