@@ -24,6 +24,7 @@ Refused = Literal[
     "hung_up",
     "body_timeout",
     "evicted",
+    "login",
 ]
 
 GAUGES = {

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 import schemas
 from flows.admission import Gate
 from flows.attempts import Attempts
+from flows.certificates import Certificates
 from flows.connections import Directory
 from flows.folder import FolderLock
 from flows.journal import Journal, StoreUnavailable, database_url, secret_box
@@ -86,6 +87,7 @@ class Service:
             large_bytes=settings.max_body,
             always_in_threads=settings.jsonata != "jlens",
         )
+        certificates = Certificates()
         self.receiver = Receiver(
             self.providers,
             self.directory,
@@ -95,9 +97,10 @@ class Service:
             self.gate,
             public_url=settings.public_url,
             max_body=settings.max_body,
+            certificates=certificates,
         )
         self.recovery = Recovery(self.providers, self.directory, self.journal, self.attempts, self.metrics, self._clock)
-        self.replay = Replay(self.providers, self.directory, self.journal, self.attempts)
+        self.replay = Replay(self.providers, self.directory, self.journal, self.attempts, certificates)
         if self._serving:
             self._serve()
 
