@@ -17,6 +17,7 @@ Stage = Literal["body", "verify", "persist", "read", "draft", "resolve", "finish
 Refused = Literal[
     "unknown_provider",
     "unknown_feed",
+    "no_handshake",
     "unknown_connection",
     "busy",
     "unavailable",
@@ -25,6 +26,8 @@ Refused = Literal[
     "body_timeout",
     "evicted",
 ]
+ShakenTo = Literal["handshakes", "handshakes_refused", "handshakes_unauthorized", "handshakes_too_many"]
+"""What a handshake came to, also by the names of the ledger's counters."""
 
 _SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 
@@ -79,6 +82,12 @@ class Metrics:
         self._refused = Counter(
             "tiffin_refused", "Requests that became no delivery.", ("reason",), registry=self.registry
         )
+        self._shaken = Counter(
+            "tiffin_handshakes",
+            "Handshakes, which are no deliveries.",
+            ("provider", "handshake", "came_to"),
+            registry=self.registry,
+        )
         self._stages = StageTimes()
         self.registry.register(self._stages)
         self.observe = self._stages.observe
@@ -101,6 +110,10 @@ class Metrics:
 
     def refused(self, reason: Refused, count: int = 1) -> None:
         self._refused.labels(reason).inc(count)
+
+    def shaken(self, provider: str, handshake: str, came_to: ShakenTo) -> None:
+        """`provider` and `handshake` are names from loaded provider files."""
+        self._shaken.labels(provider, handshake, came_to).inc()
 
     def recovered(self) -> None:
         self._recovered.inc()
