@@ -543,9 +543,9 @@ else:
             | Annotated[list["Template"], Tag("<list>")]
             | Annotated[Any, Tag("<literal>")],
             Discriminator(_template),
+            Field(description="A document of literals, in which {expr: …} stands for what an expression makes."),
         ],
     )
-"""A document of literals, in which `{expr: …}` stands for what an expression makes."""
 
 TextBody = Annotated[
     Annotated[Rendered, Tag("<expr>")] | Annotated[str, Tag("<literal>")], Discriminator(_template)
