@@ -13,8 +13,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import Connection as Transaction
 from sqlalchemy import ColumnElement, Table, select
+from sqlalchemy import Connection as Transaction
 
 from bus.topics import CATALOG_COMMANDS
 from engine.messages import Connection, Reply, Request
