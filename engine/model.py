@@ -11,25 +11,25 @@ that are not built yet pass: the checker then finds what else is wrong in a file
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Discriminator,
     Field,
     GetJsonSchemaHandler,
-    Strict,
     Tag,
     ValidationInfo,
     model_validator,
 )
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from engine.formats import AcceptList, Options, by_name
+from engine.nodes import Flag, Node, Whole, lenient, nearest, shape
 from engine.places import Place, Scalar
 
 Kind = Literal["merchant", "store", "item", "variant", "category", "addon_group", "addon", "order"]
@@ -81,12 +81,8 @@ class Expression:
         return {"type": "string", "description": "A JSONata expression.", "x-jsonata": True}
 
 
-def _lenient(info: ValidationInfo) -> bool:
-    return bool(info.context and info.context.get("lenient"))
-
-
 def _not_built(value: object, info: ValidationInfo) -> object:
-    if _lenient(info):
+    if lenient(info):
         return None
     raise PydanticCustomError("not_built", "this key is part of the provider language but is not built yet")
 
@@ -110,38 +106,6 @@ Duration = Annotated[
     BeforeValidator(seconds_of, json_schema_input_type=Annotated[str, Field(pattern=r"^\d{1,6}[smhd]$")]),
 ]
 """Seconds, written as `30s`, `10m`, `2h`, `1d`."""
-
-
-Whole = Annotated[int, Strict()]
-Flag = Annotated[bool, Strict()]
-
-
-def _shape(*keys: str, text: str = "text", otherwise: str = "other") -> Discriminator:
-    """Tells the members of a union apart by the first of these keys, so that one mistake gives one problem.
-
-    Tags stand in angle brackets: no key of the language does, so they never pass for a step of the file.
-    """
-
-    def tag(value: Any) -> str:
-        if isinstance(value, BaseModel):
-            names = {field.alias or name for name, field in type(value).model_fields.items()}
-            return next((f"<{key}>" for key in keys if key in names), f"<{otherwise}>")
-        if isinstance(value, Mapping):
-            return next((f"<{key}>" for key in keys if key in value), f"<{_nearest(value, keys) or otherwise}>")
-        return f"<{text}>"
-
-    return Discriminator(tag)
-
-
-def _nearest(value: Mapping[Any, Any], keys: tuple[str, ...]) -> str | None:
-    near = (difflib.get_close_matches(str(key), keys, 1, 0.7) for key in value)
-    return next((found[0] for found in near if found), None)
-
-
-class Node(BaseModel):
-    """A mapping of the provider file. Unknown keys are errors; nothing can be changed."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, populate_by_name=True)
 
 
 class Defaults(Node):
@@ -217,7 +181,7 @@ RecipePart = Annotated[
     | Annotated[DigestPart, Tag("<digest>")]
     | Annotated[Base64Part, Tag("<base64>")]
     | Annotated[ValuePart, Tag("<value>")],
-    _shape("header", "query", "body", "signature", "sorted_params", "digest", "base64", "value", otherwise="none"),
+    shape("header", "query", "body", "signature", "sorted_params", "digest", "base64", "value", otherwise="none"),
 ]
 """One part of the bytes to sign."""
 
@@ -233,7 +197,7 @@ class Located(Node):
     @model_validator(mode="after")
     def _one(self, info: ValidationInfo) -> Located:
         places = (self.header, self.query, self.form, self.body)
-        if sum(v is not None for v in places) != 1 and not _lenient(info):
+        if sum(v is not None for v in places) != 1 and not lenient(info):
             raise PydanticCustomError(
                 "one_location", "exactly one of header, query, form and body says where it stands"
             )
@@ -266,7 +230,7 @@ class Timestamp(Node):
     @model_validator(mode="after")
     def _one(self, info: ValidationInfo) -> Timestamp:
         places = (self.header, self.query, self.body, self.signature)
-        if sum(v is not None for v in places) != 1 and not _lenient(info):
+        if sum(v is not None for v in places) != 1 and not lenient(info):
             raise PydanticCustomError(
                 "one_location", "exactly one of header, query, body and signature says where the time stands"
             )
@@ -368,7 +332,7 @@ class PayloadHash(Node):
 
     @model_validator(mode="after")
     def _one(self, info: ValidationInfo) -> PayloadHash:
-        if _lenient(info):
+        if lenient(info):
             return self
         if self.of is not None and self.except_ is not None:
             raise PydanticCustomError("of_or_except", "write either of or except, not both")
@@ -387,7 +351,7 @@ class Idempotency(Node):
 
     @model_validator(mode="after")
     def _one(self, info: ValidationInfo) -> Idempotency:
-        if _lenient(info):
+        if lenient(info):
             return self
         if (self.event_id is None) == (self.payload_hash is None):
             raise PydanticCustomError("one_strategy", "write either event_id or payload_hash")
@@ -396,7 +360,7 @@ class Idempotency(Node):
 
 Recipe = Annotated[
     Annotated[Literal["none"], Tag("<none>")] | Annotated[Idempotency, Tag("<recipe>")],
-    _shape(text="none", otherwise="recipe"),
+    shape(text="none", otherwise="recipe"),
 ]
 
 
@@ -441,7 +405,7 @@ class Mapped(Node):
     lookup: (
         Annotated[
             Annotated[str, Tag("<name>")] | Annotated[Table, Tag("<table>")],
-            _shape(text="name", otherwise="table"),
+            shape(text="name", otherwise="table"),
         ]
         | None
     ) = Field(None, description="A table's name, or a table from text to values.")
@@ -476,7 +440,7 @@ def _field(value: Any) -> str:
     if not isinstance(value, Mapping):
         return "<expression>"
     known = next((tag for key, tag in _FIELD_KEYS.items() if key in value), None)
-    return known or _FIELD_KEYS.get(_nearest(value, tuple(_FIELD_KEYS)) or "", "<expression>")
+    return known or _FIELD_KEYS.get(nearest(value, tuple(_FIELD_KEYS)) or "", "<expression>")
 
 
 FieldSpec = Annotated[
@@ -508,7 +472,7 @@ class Rule(Node):
     version: (
         Annotated[
             Annotated[Expression, Tag("<expression>")] | Annotated[Version, Tag("<from>")],
-            _shape(text="expression", otherwise="from"),
+            shape(text="expression", otherwise="from"),
         ]
         | None
     ) = Field(None, description="Orders updates of one entity.")
@@ -547,7 +511,7 @@ class ReplySpec(Node):
 
     @model_validator(mode="after")
     def _one(self, info: ValidationInfo) -> ReplySpec:
-        if sum(v is not None for v in (self.json_, self.text, self.empty)) > 1 and not _lenient(info):
+        if sum(v is not None for v in (self.json_, self.text, self.empty)) > 1 and not lenient(info):
             raise PydanticCustomError("one_body", "a reply has one body: json, text or empty")
         return self
 
@@ -587,6 +551,12 @@ class Limits(Node):
     elements: Whole = Field(
         20_000, ge=1, description="The most elements of one `each`. Each takes some 4 KB of memory on its way."
     )
+    values: Whole = Field(
+        1_000_000,
+        ge=1,
+        description="The most values of a body: JSON values, cells, XML elements and attributes, X12 elements.",
+    )
+    depth: Whole = Field(64, ge=1, le=200, description="How deeply the elements of XML may nest.")
 
 
 class Ignored(Node):
@@ -596,25 +566,12 @@ class Ignored(Node):
     because: str = Field(description="Why, for a person.")
 
 
-Accept = Literal["json", "ndjson", "form", "csv", "tsv"]
-
-
-def _accept_list(value: object) -> object:
-    for one in value if isinstance(value, list | tuple) else (value,):
-        name = next(iter(one), "") if isinstance(one, dict) else one
-        if name in ("xml", "x12", "xlsx"):
-            raise PydanticCustomError("not_built", "this format is part of the provider language but is not built yet")
-    return tuple(value) if isinstance(value, list | tuple) else (value,)
-
-
 class Feed(Node):
     """One kind of message: where it comes in, how it is read, and what it makes."""
 
     path: str | None = Field(None, description="The last part of the URL; default: the feed's name.")
     method: str = Field("POST", pattern=r"^[A-Z]+$", description="The HTTP method.")
-    accept: Annotated[
-        tuple[Accept, ...], BeforeValidator(_accept_list, json_schema_input_type=Accept | tuple[Accept, ...])
-    ] = Field(("json",), description="The formats of the body; of several, Content-Type decides.")
+    accept: AcceptList = Field(("json",), description="The formats of the body; of several, Content-Type decides.")
     unwrap: tuple[str, ...] = Field((), description="Dotted paths whose text is JSON, decoded in place.")
     gzip: Flag = Field(False, description="Content-Encoding gzip is accepted.")
     limits: Limits = Field(default_factory=lambda: Limits(), description="Bounds of one message.")
@@ -633,9 +590,14 @@ class Feed(Node):
     ack: Literal["persisted"] | None = Field(None, description="Answer once the request is durable, before the work.")
     answer: Unbuilt = Field(None, description="Answers a question from a view.")
 
+    @cached_property
+    def formats(self) -> Mapping[str, Options | None]:
+        """What `accept` names, in order, each with its options."""
+        return by_name(self.accept)
+
     @model_validator(mode="after")
     def _events_said(self, info: ValidationInfo) -> Feed:
-        if _lenient(info):
+        if lenient(info):
             return self
         if (self.event is None) != (self.events is None):
             raise PydanticCustomError("event_and_events", "event and events go together")
