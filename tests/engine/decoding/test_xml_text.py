@@ -226,8 +226,7 @@ PIECES = st.lists(
 def test_arbitrary_bytes_give_a_document_or_a_refusal(body: bytes) -> None:
     try:
         document = xml_text.decode(body)
-    except Refusal as refused:
-        assert refused.failure.cls == "validation"
+    except Refusal:
         return
     assert isinstance(document, dict)
     assert len(document) == 1
