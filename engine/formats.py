@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, Tag, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
-from engine.nodes import Node, Whole, lenient, shape
+from engine.model_base import Node, Whole, lenient, shape
 
 FormatName = Literal["json", "ndjson", "form", "csv", "tsv", "xml", "x12", "xlsx"]
 

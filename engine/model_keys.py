@@ -9,7 +9,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel
 
 from engine.model import Provider
-from engine.nodes import Node
+from engine.model_base import Node
 
 Path = tuple[str | int, ...]
 
