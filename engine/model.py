@@ -154,6 +154,9 @@ class Mapped(Node):
     unit: Expression | None = Field(None, description="Unit beside the quantity.")
     picture: str | tuple[str, ...] | None = Field(None, description="How a time is written: strptime directives.")
     separator: str = Field(",", description="With as: list: between two elements.")
+    divide_by: Literal[10, 100, 1000, 10000] | None = Field(
+        None, description="What the number is divided by, exactly: 1000 where 9000 stands for 9."
+    )
 
 
 class ListField(Node):

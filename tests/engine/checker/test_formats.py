@@ -32,3 +32,9 @@ def test_the_example_of_each_diagnostic_shows_it_alone(check: Check, code: str) 
 def test_formats_with_options_are_accepted(check: Check, accept: str) -> None:
     assert yaml.safe_load(accept)
     assert check("    scope:", f"    accept: {accept}\n    scope:") == []
+
+
+def test_dividing_what_is_no_number_has_no_use(check: Check) -> None:
+    found = check("item_id: id", "item_id: {from: id, divide_by: 10}")
+    assert [(p.code, p.hint) for p in found] == [("option_without_use", "remove divide_by")]
+    assert check("quantity: qty", "quantity: {from: qty, divide_by: 1000}") == []
