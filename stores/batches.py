@@ -46,16 +46,19 @@ class Batch:
             self._add(self._sql.put_in_flight, (raw.id, flight.owner, flight.lease_until, 1))
 
     def conclude(self, conclusion: Conclusion) -> Committed:
+        if conclusion.replay or conclusion.attempt > 1:
+            # An earlier attempt may stand before it in this batch.
+            self.flush()
         if (standing := self._standing(conclusion)) is not None:
             return standing
         if conclusion.state == "duplicate":
             # Known before the rules ran: nothing is claimed.
             return self._outcome(conclusion, "duplicate", (), holder=conclusion.claimant)
         claim = self._claims.claim(conclusion)
-        if claim.again or not self._map(conclusion):
-            return Committed("in_flight", 0, remapped=True)
         if claim.holder:
             return self._outcome(conclusion, "duplicate", (), holder=claim.holder)
+        if claim.again or not self._map(conclusion):
+            return Committed("in_flight", 0, remapped=True)
         fresh = _unwritten(conclusion.groups, claim.written) if claim.written else conclusion.groups
         kept, older, equal = self._in_order(conclusion, fresh)
         state: State = conclusion.state
