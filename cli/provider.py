@@ -122,14 +122,18 @@ def _checked(file: Path) -> list[Problem]:
     import schemas
     from engine.checker import check as check_text
     from engine.places import Place
-    from engine.problems import Problem
+    from engine.problems import Problem, ProviderFileError
+    from flows.providers import sources_beside
 
     try:
         text = file.read_bytes().decode()
     except UnicodeDecodeError as error:
         line = file.read_bytes()[: error.start].count(b"\n") + 1
         return [Problem(Place(str(file), line, 1), "file_not_utf8", "the file is not UTF-8", "save it as UTF-8")]
-    return check_text(text, str(file), schemas.canon())
+    try:
+        return check_text(text, str(file), schemas.canon(), sources=sources_beside(file))
+    except ProviderFileError as error:
+        return list(error.problems)  # a file that this one extends cannot be read
 
 
 def _problem_json(problem: Problem) -> dict[str, Any]:
