@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import click
@@ -13,8 +12,7 @@ from prometheus_client.metrics_core import Metric
 from cli.main import tiffin
 from flows.metrics import GAUGES, SUMS, Metrics
 from flows.settings import settings_page
-
-ROOT = Path(__file__).resolve().parent.parent
+from schemas.generate import Files, main
 
 
 def commands_page() -> str:
@@ -84,31 +82,12 @@ def _row(metric: Metric) -> MetricRow:
     return MetricRow(name, metric.type, tuple(labels), metric.documentation)
 
 
-PAGES: Mapping[str, Callable[[], str]] = {
+PAGES: Files = {
     "docs/reference/commands.md": commands_page,
     "docs/reference/metrics.md": metrics_page,
     "docs/reference/settings.md": settings_page,
 }
 
 
-def outdated() -> list[str]:
-    """The pages that are not what they would be written as."""
-    return [page for page, text in PAGES.items() if not _current(ROOT / page, text())]
-
-
-def _current(page: Path, text: str) -> bool:
-    return page.is_file() and page.read_text(encoding="utf-8") == text
-
-
-def main() -> int:
-    if sys.argv[1:] == ["--check"]:
-        for page in outdated():
-            print(f"{page} is not current: run python -m cli.reference")
-        return 1 if outdated() else 0
-    for page, text in PAGES.items():
-        (ROOT / page).write_text(text(), encoding="utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main("cli.reference", PAGES))

@@ -155,27 +155,23 @@ def compile_values(lets: Lets, values: Mapping[str, Expression]) -> Source:
 
 def compile_elements(lets: Lets, eaches: Iterable[Expression]) -> Source:
     """A program that gives one array of elements for each of the `each` expressions."""
-    eaches = tuple(eaches)
-    write = Writer()
-    write("(")
-    _write_lets(write, needed(lets, eaches))
-    write("[")
-    for n, each in enumerate(eaches):
-        # An object round each element keeps null and list elements from being folded away.
-        write("," if n else "", "[", each, '.{"e":$}]')
-    write("])")
-    return write.done()
+    # An object round each element keeps null and list elements from being folded away.
+    return _compile_eaches(lets, eaches, "[", '.{"e":$}]')
 
 
 def compile_counts(lets: Lets, eaches: Iterable[Expression]) -> Source:
     """A program that gives the number of elements of each of the `each` expressions."""
+    return _compile_eaches(lets, eaches, "$count(", ")")
+
+
+def _compile_eaches(lets: Lets, eaches: Iterable[Expression], before: str, behind: str) -> Source:
     eaches = tuple(eaches)
     write = Writer()
     write("(")
     _write_lets(write, needed(lets, eaches))
     write("[")
     for n, each in enumerate(eaches):
-        write("," if n else "", "$count(", each, ")")
+        write("," if n else "", before, each, behind)
     write("])")
     return write.done()
 

@@ -78,12 +78,20 @@ def frame(numbered: list[tuple[int, Any]]) -> bytes:
 
 def frames(stream: BinaryIO) -> Iterator[list[tuple[int, Any]]]:
     """Every whole frame until the stream ends."""
-    while len(head := stream.read(LENGTH.size)) == LENGTH.size:
+    while len(head := _read(stream, LENGTH.size)) == LENGTH.size:
         (length,) = LENGTH.unpack(head)
-        packed = stream.read(length)
+        packed = _read(stream, length)
         if len(packed) < length:
             return
         yield wire.loads(packed)
+
+
+def _read(stream: BinaryIO, size: int) -> bytes:
+    """As many bytes, or fewer at the end: a process that is killed before it has read all resets its stream."""
+    try:
+        return stream.read(size)
+    except ConnectionError:
+        return b""
 
 
 class Outbound:

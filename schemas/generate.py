@@ -139,7 +139,9 @@ def _visible(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text)
 
 
-FILES: Mapping[str, Callable[[], str]] = {
+Files = Mapping[str, Callable[[], str]]
+
+FILES: Files = {
     "schemas/provider.schema.json": schema_text,
     "docs/reference/provider-file.md": reference_text,
     "docs/reference/diagnostics.md": diagnostics_text,
@@ -147,21 +149,23 @@ FILES: Mapping[str, Callable[[], str]] = {
 """What is written where, from the repository's root."""
 
 
-def outdated() -> list[str]:
+def outdated(files: Files = FILES) -> list[str]:
     """The files that are not what they would be written as."""
-    return [path for path, text in FILES.items() if not _current(ROOT / path, text())]
+    return [path for path, text in files.items() if not _current(ROOT / path, text())]
 
 
 def _current(path: Path, text: str) -> bool:
     return path.is_file() and path.read_text(encoding="utf-8") == text
 
 
-def main() -> int:
+def main(module: str = "schemas.generate", files: Files = FILES) -> int:
+    """Writes the files of a module, or with --check names those that are not current; the exit status."""
     if sys.argv[1:] == ["--check"]:
-        for path in outdated():
-            print(f"{path} is not current: run python -m schemas.generate")
-        return 1 if outdated() else 0
-    for path, text in FILES.items():
+        old = outdated(files)
+        for path in old:
+            print(f"{path} is not current: run python -m {module}")
+        return 1 if old else 0
+    for path, text in files.items():
         (ROOT / path).parent.mkdir(parents=True, exist_ok=True)
         (ROOT / path).write_text(text(), encoding="utf-8")
     return 0

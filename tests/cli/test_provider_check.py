@@ -49,3 +49,28 @@ def test_a_person_sees_the_line_and_a_caret_under_the_culprit() -> None:
 def test_every_provider_file_that_ships_is_without_errors() -> None:
     done = check()
     assert done.returncode == 0, done.stdout
+
+
+def variant(folder: Path, base: str) -> Path:
+    (folder / "unicommerce.yaml").write_bytes((ROOT / "providers" / "unicommerce.yaml").read_bytes())
+    file = folder / "second.yaml"
+    file.write_text(f"spec: tiffin/v1\nprovider: second\ntitle: Second\nrevision: 1\nextends: {base}\n")
+    return file
+
+
+def test_a_file_that_extends_one_beside_it_is_checked_with_it(tmp_path: Path) -> None:
+    done = check(str(variant(tmp_path, "unicommerce@1")))
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_base_that_is_not_there_is_named_at_its_place(tmp_path: Path) -> None:
+    done = check(str(variant(tmp_path, "nobody@1")), "--format", "json")
+    assert [(one["line"], one["code"]) for one in json.loads(done.stdout)] == [(5, "base_missing")]
+
+
+def test_a_base_that_is_not_utf_8_is_named(tmp_path: Path) -> None:
+    file = variant(tmp_path, "unicommerce@1")
+    (tmp_path / "unicommerce.yaml").write_bytes(b"title: \xff\n")
+    done = check(str(file), "--format", "json")
+    assert done.returncode == 1, done.stderr
+    assert "file_not_utf8" in [one["code"] for one in json.loads(done.stdout)]

@@ -7,7 +7,8 @@ import sys
 import click
 import pytest
 
-from cli.reference import ROOT, commands, metrics
+from cli.reference import commands, metrics
+from schemas.generate import ROOT
 
 COMMANDS = dict(commands())
 
