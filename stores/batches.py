@@ -56,6 +56,9 @@ class Batch:
             self._add(self._sql.put_in_flight, (raw.id, flight.owner, flight.lease_until, 1))
 
     def conclude(self, conclusion: Conclusion) -> Committed:
+        if conclusion.replay or conclusion.attempt > 1:
+            # An earlier attempt may stand before it in this batch.
+            self.flush()
         if (standing := self._standing(conclusion)) is not None:
             return standing
         if conclusion.state == "duplicate":

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import URL, make_url
 
 _BUSY_MILLISECONDS = 20_000
@@ -60,6 +61,15 @@ def open_database(url: str, *, pool: int = 8) -> Database:
             connect_args={name: value for name, value in POSTGRES_OPTIONS.items() if name not in parsed.query},
         )
     return Database(engine, parsed)
+
+
+def upsert(connection: Connection) -> Any:
+    """The database's own INSERT, which can say what is to happen on a conflict."""
+    if connection.dialect.name == "sqlite":
+        return sqlite_insert
+    from sqlalchemy.dialects.postgresql import insert
+
+    return insert
 
 
 def _configure_sqlite(connection: Any, _record: Any) -> None:

@@ -165,7 +165,9 @@ def take_over(
     """Leases left in-flight deliveries to `owner`: expired ones, or with `everything` all of other owners."""
     f = in_flight.c
     free = f.owner != owner if everything else f.lease_until <= now
-    chosen = list(connection.scalars(select(f.delivery).where(free).order_by(f.lease_until, f.delivery).limit(limit)))
+    oldest = select(f.delivery).where(free).order_by(f.lease_until, f.delivery).limit(limit)
+    # What another process takes over at this moment is left to it.
+    chosen = list(connection.scalars(oldest.with_for_update(skip_locked=True)))
     if not chosen:
         return []
     statement = (
