@@ -36,6 +36,11 @@ class Settings(BaseSettings):
 
     data: Path = Field(Path("data"), description="Folder of the embedded database, bus and secret key.")
     database_url: str = Field("", description="SQLAlchemy URL of the database; empty: SQLite in the data folder.")
+    database_pool: int = Field(
+        8,
+        ge=2,
+        description="Connections to PostgreSQL in a process's pool; a serving one has up to 7 more.",
+    )
     kafka_bootstrap: str = Field("", description="Kafka's host:port list; empty: the embedded log in the data folder.")
     providers: Path = Field(Path("providers"), description="Folder of the provider files.")
     public_url: Annotated[str, BeforeValidator(_without_slash)] = Field(

@@ -44,6 +44,8 @@ T = TypeVar("T")
 LENGTH = struct.Struct("!I")
 _HEALTH_SECONDS = 0.25
 _STOP_SECONDS = 10.0
+_POOL = 4
+"""One connection writes, one reads for the relay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +77,20 @@ def frame(numbered: list[tuple[int, Any]]) -> bytes:
 
 def frames(stream: BinaryIO) -> Iterator[list[tuple[int, Any]]]:
     """Every whole frame until the stream ends."""
-    while len(head := stream.read(LENGTH.size)) == LENGTH.size:
+    while len(head := _read(stream, LENGTH.size)) == LENGTH.size:
         (length,) = LENGTH.unpack(head)
-        packed = stream.read(length)
+        packed = _read(stream, length)
         if len(packed) < length:
             return
         yield wire.loads(packed)
+
+
+def _read(stream: BinaryIO, size: int) -> bytes:
+    """As many bytes, or fewer at the end: a process that is killed before it has read all resets its stream."""
+    try:
+        return stream.read(size)
+    except ConnectionError:
+        return b""
 
 
 class Outbound:
@@ -109,7 +119,7 @@ class Writing:
     """Group writer, relay and bus on one database, whatever process they run in."""
 
     def __init__(self, start: Start, *, max_rows: int = sys.maxsize, max_bytes: int = sys.maxsize) -> None:
-        self._database = open_database(start.database_url)
+        self._database = open_database(start.database_url, pool=_POOL)
         self._start = start
         self.writer = GroupWriter(self._database, max_rows=max_rows, max_bytes=max_bytes)
         self._bus: Bus | None = None

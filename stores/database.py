@@ -11,7 +11,7 @@ from sqlalchemy.engine import URL, make_url
 
 _BUSY_MILLISECONDS = 20_000
 _POOL_SECONDS = 10.0
-POSTGRES_OPTIONS: dict[str, Any] = {
+_POSTGRES_OPTIONS: dict[str, Any] = {
     "connect_timeout": 5,
     "application_name": "tiffin",
     # A server that is gone without a word is noticed within a quarter of a minute.
@@ -58,9 +58,14 @@ def open_database(url: str, *, pool: int = 8) -> Database:
             pool_timeout=_POOL_SECONDS,
             pool_pre_ping=True,
             isolation_level="READ COMMITTED",
-            connect_args={name: value for name, value in POSTGRES_OPTIONS.items() if name not in parsed.query},
+            connect_args=postgres_options(parsed),
         )
     return Database(engine, parsed)
+
+
+def postgres_options(url: URL) -> dict[str, Any]:
+    """How psycopg connects, where the URL does not say it."""
+    return {name: value for name, value in _POSTGRES_OPTIONS.items() if name not in url.query}
 
 
 def upsert(connection: Connection) -> Any:
