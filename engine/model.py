@@ -674,7 +674,11 @@ class Provider(Node):
     replies: Replies = Field(default_factory=lambda: Replies(), description="Answers where a feed says nothing.")
     feeds: dict[str, Feed] = Field(min_length=1, description="The kinds of message, by name.")
     handshakes: Unbuilt = Field(None, description="Pings and codes that prove an address.")
-    extends: Unbuilt = Field(None, description="Another file that this one changes.")
+    extends: str | None = Field(
+        None,
+        pattern=r"^[a-z][a-z0-9-]{0,62}@[1-9][0-9]*$",
+        description="The provider file that this one changes, with its revision, such as base@3; null removes.",
+    )
 
 
 for _model in (Base64Part, AnyOf, AllOf, ListField, Rule):

@@ -24,6 +24,7 @@ from flows.connections import Connections, Directory, candidates, verified
 from flows.journal import Journal, QueueFull, StoreUnavailable
 from flows.logging import logger
 from flows.metrics import Metrics, Refused
+from flows.overrides import effective
 from flows.providers import LoadedProvider
 from flows.receipts import receipt
 from flows.sealing import Secrecy, sealed, secrecy_of
@@ -122,11 +123,12 @@ class Receiver:
         if refusal is not None:
             return await self._unauthorized(target, request, found, refusal.failure)
         connection = found[0]
-        raw = self._raw(target, request, connection)
+        loaded, obstacle = await effective(self._journal, target.provider, connection)
+        raw = self._raw(target, request, connection, spec_hash=loaded.spec_hash)
         started = perf_counter()
         await self._journal.received(raw)
         observe("persist", perf_counter() - started)
-        attempt = Attempt(raw.id, 1, target.provider, target.feed, connection, request)
+        attempt = Attempt(raw.id, 1, loaded, target.feed, connection, request, obstacle=obstacle)
         if target.provider.interpreter.provider.feeds[target.feed].ack == "persisted":
             self._work_later(attempt)
             return self._reply(attempt, "accepted", 0, None, None, shown="in_flight")
@@ -208,7 +210,12 @@ class Receiver:
         return interpreter.reply(target.feed, "unauthorized", failure=failure, receipt=shown, urls=self._urls())
 
     def _raw(
-        self, target: Target, request: Request, connection: Connection | None, quarantined: str = ""
+        self,
+        target: Target,
+        request: Request,
+        connection: Connection | None,
+        quarantined: str = "",
+        spec_hash: str = "",
     ) -> RawDelivery:
         provider = target.provider.interpreter.provider.provider
         stored = sealed(request, self._secrecy[provider], self._journal.seal)
@@ -226,7 +233,7 @@ class Receiver:
             body=stored.body,
             body_sealed=stored.body_sealed,
             peer=request.peer,
-            spec_hash=target.provider.spec_hash,
+            spec_hash=spec_hash or target.provider.spec_hash,
             quarantined=quarantined,
         )
 

@@ -14,6 +14,7 @@ from engine.messages import Connection, Request
 from flows.attempts import Attempt, Attempts, Concluded
 from flows.connections import Directory, candidates, verified
 from flows.journal import Journal
+from flows.overrides import effective
 from flows.providers import LoadedProvider
 from flows.sealing import opened
 from stores.deliveries import StoredDelivery
@@ -61,8 +62,9 @@ class Replay:
             return Replayed(delivery, "unauthorized", 0, (refusal.failure,))
         if connection is None:
             return _not_run(delivery, "connection_missing", "Its connection is gone.")
+        loaded, obstacle = await effective(self._journal, loaded, connection)
         number = await self._journal.next_attempt(delivery)
-        attempt = Attempt(delivery, number, loaded, stored.feed, connection, request, replay=True)
+        attempt = Attempt(delivery, number, loaded, stored.feed, connection, request, replay=True, obstacle=obstacle)
         return await self._attempts.run(attempt, lambda concluded: _replayed(delivery, concluded))
 
     async def _connection(self, stored: StoredDelivery, loaded: LoadedProvider, request: Request) -> Connection | None:

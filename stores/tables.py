@@ -275,8 +275,9 @@ connections = Table(
     Column("created_at", Moment, nullable=False),
     Column("changed_at", Moment, nullable=False),
     Column("disabled_at", Moment),
+    Column("overrides", Text),
 )
-"""One tenant's agreement with one provider."""
+"""One tenant's agreement with one provider. `overrides`: YAML that changes the provider file for it."""
 
 connection_secrets = Table(
     "connection_secrets",

@@ -67,12 +67,18 @@ class RuleSite:
     idempotency_path: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Decoded payloads by feed. `faulty` ones have wrong values in them: they only show what fields there are."""
+
+    sound: Mapping[str, Sequence[Any]]
+    faulty: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+
+
 class Context:
     """A provider file with everything that the rules look at. `holes` were mended and must not be judged."""
 
-    def __init__(
-        self, structure: Structure, provider: Provider, canon: Canon, samples: Mapping[str, Sequence[Any]]
-    ) -> None:
+    def __init__(self, structure: Structure, provider: Provider, canon: Canon, samples: Samples | None) -> None:
         self.provider, self.canon, self.samples = provider, canon, samples
         self.document: Document = structure.document
         self.holes = structure.holes
