@@ -20,6 +20,7 @@ from flows.providers import LoadedProvider, load_providers
 from flows.receive import Receiver
 from flows.recover import Recovery
 from flows.replay import Replay
+from flows.retention import Retention
 from flows.settings import Settings
 from flows.writer_client import WriterClient
 from flows.writer_process import Start, WriterHere
@@ -137,7 +138,14 @@ class Service:
         self.metrics.watch("queue_bytes", lambda: self.journal.depth[1])
         self.metrics.watch("body_bytes", lambda: self.gate.held)
         loop = asyncio.get_running_loop()
+        retention = Retention(
+            self.journal.write,
+            self._clock,
+            deliveries_days=self.settings.keep_deliveries,
+            published_days=self.settings.keep_published,
+        )
         self._background = [
+            loop.create_task(retention.run()),
             loop.create_task(self._recover_left()),
             loop.create_task(self.recovery.run(self.settings.lease / 3)),
         ]

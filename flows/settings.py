@@ -69,6 +69,12 @@ class Settings(BaseSettings):
     quarantine: int = Field(
         100, ge=0, description="Unverified requests kept per connection and per address; the oldest go first."
     )
+    keep_deliveries: float = Field(
+        90,
+        ge=0,
+        description="Days that finished deliveries without open failures stay, with their keys; 0: always.",
+    )
+    keep_published: float = Field(90, ge=0, description="Days that the record of a published command stays; 0: always.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe log line.")
 
     @model_validator(mode="after")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, case, select
 
 from stores.database import upsert
 from stores.tables import counters
@@ -14,6 +14,14 @@ def add(connection: Connection, name: str, by: int = 1) -> None:
     c = counters.c
     new = upsert(connection)(counters).values(name=name, value=by)
     connection.execute(new.on_conflict_do_update(index_elements=[c.name], set_={"value": c.value + by}))
+
+
+def raise_to(connection: Connection, name: str, value: int) -> None:
+    """Sets a counter that never falls."""
+    c = counters.c
+    new = upsert(connection)(counters).values(name=name, value=value)
+    higher = case((c.value < value, value), else_=c.value)
+    connection.execute(new.on_conflict_do_update(index_elements=[c.name], set_={"value": higher}))
 
 
 def add_all(connection: Connection, counts: Mapping[str, int]) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Select, and_, func, insert, or_, select, upda
 
 from engine.failures import Failure
 from stores.records import RawDelivery, State
-from stores.tables import deliveries, failures, in_flight, outcomes
+from stores.tables import deliveries, failures, in_flight, moment, outcomes
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +80,11 @@ class Listed:
     commands: int
     attempt: int
     event: str
+
+
+def received_at(id: str) -> datetime:
+    """When a delivery was received, to the millisecond, as its id has it."""
+    return moment(int(id[:12], 16) * 1000)
 
 
 def get(connection: Connection, id: str) -> StoredDelivery | None:
