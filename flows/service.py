@@ -145,9 +145,9 @@ class Service:
             published_days=self.settings.keep_published,
         )
         self._background = [
-            loop.create_task(retention.run()),
             loop.create_task(self._recover_left()),
             loop.create_task(self.recovery.run(self.settings.lease / 3)),
+            loop.create_task(retention.run()),
         ]
 
     async def _recover_left(self) -> None:

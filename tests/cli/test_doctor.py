@@ -7,7 +7,7 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 
-from cli.main import tiffin
+from cli.upkeep import doctor
 from tests import postgres
 from tests.flows.scenery import settings_in
 
@@ -21,7 +21,7 @@ def told(tmp_path, monkeypatch):
     def tell(**environment: str) -> dict[str, str]:
         variables = {"TIFFIN_DATA": str(settings.data), "TIFFIN_PROVIDERS": str(settings.providers), **environment}
         os.chmod(settings.data, 0o700)
-        done = CliRunner().invoke(tiffin, ["doctor", "--json"], env=variables)
+        done = CliRunner().invoke(doctor, ["--json"], env=variables)
         findings = json.loads(done.stdout)
         wrong = {one["problem"]: one["next_step"] for one in findings if not one["ok"]}
         assert done.exit_code == (1 if wrong else 0)
