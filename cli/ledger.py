@@ -53,10 +53,15 @@ def ledger(deep: bool, as_json: bool, data: Path | None) -> None:
 def _deep(settings: Any, transaction: Any) -> dict[str, int]:
     """missing: recorded, but neither on the bus nor waiting; unknown: on the bus, but not recorded."""
     from stores import ledger as counts
+    from stores.deliveries import received_at
 
     published: dict[str, bytes] = {}
+    removed: set[str] = set()
     conflicting = repeated = 0
-    for id_, content in _on_the_bus(settings):
+    before = counts.removed_before(transaction)
+    for id_, delivery, content in _on_the_bus(settings):
+        if before is not None and received_at(delivery) < before:
+            removed.add(id_)
         if id_ in published:
             repeated += 1
             conflicting += published[id_] != content
@@ -68,14 +73,14 @@ def _deep(settings: Any, transaction: Any) -> dict[str, int]:
         "pending": len(pending),
         "on_the_bus": len(published),
         "missing": len(recorded - pending - published.keys()),
-        "unknown": len(published.keys() - recorded),
+        "unknown": len(published.keys() - recorded - removed),
         "repeated": repeated,
         "conflicting": conflicting,
     }
 
 
-def _on_the_bus(settings: Any) -> Iterator[tuple[str, bytes]]:
-    """(id, hash of the content) of every command on the bus."""
+def _on_the_bus(settings: Any) -> Iterator[tuple[str, str, bytes]]:
+    """(id, delivery, hash of the content) of every command on the bus."""
     import hashlib
 
     import orjson
@@ -91,7 +96,7 @@ def _on_the_bus(settings: Any) -> Iterator[tuple[str, bytes]]:
             for message in taken:
                 event = orjson.loads(message.value)
                 content = orjson.dumps([event["type"], event["data"]], option=orjson.OPT_SORT_KEYS)
-                yield event["id"], hashlib.sha256(content).digest()
+                yield event["id"], event["deliveryid"], hashlib.sha256(content).digest()
     finally:
         bus.close()
 

@@ -22,6 +22,7 @@ _COMMANDS = {
     "ledger": ("cli.ledger", "ledger", "Count deliveries and commands; the difference is 0."),
     "migrate": ("cli.upkeep", "migrate", "Bring the database's schema up to date."),
     "doctor": ("cli.upkeep", "doctor", "Say what is wrong with a set-up."),
+    "retention": ("cli.retention", "retention", "Remove what has been kept for long enough."),
     "audit": ("cli.audit", "audit", "What operators did."),
 }
 

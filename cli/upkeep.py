@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import stat
 import sys
 from collections.abc import Callable, Iterator
@@ -62,7 +63,9 @@ def doctor(as_json: bool, data: Path | None) -> None:
     from cli.store import settings_of
 
     settings = settings_of(data)
-    findings = [_examined(look, settings) for look in (_folder, _key, _database, _providers, _bus)]
+    findings = [
+        finding for look in (_folder, _key, _database, _providers, _bus) for finding in _examined(look, settings)
+    ]
     if as_json:
         print_json(
             [{"what": what, "ok": not wrong, "problem": wrong, "next_step": todo} for what, wrong, todo in findings]
@@ -79,10 +82,10 @@ def doctor(as_json: bool, data: Path | None) -> None:
         sys.exit(1)
 
 
-def _examined(look: Callable[[Any], Iterator[Finding]], settings: Any) -> Finding:
-    """The first thing that is wrong, or that nothing is."""
+def _examined(look: Callable[[Any], Iterator[Finding]], settings: Any) -> list[Finding]:
+    """Everything that is wrong, or that nothing is."""
     found = list(look(settings))
-    return next((one for one in found if one[1]), found[-1])
+    return [one for one in found if one[1]] or found[-1:]
 
 
 def _folder(settings: Any) -> Iterator[Finding]:
@@ -91,13 +94,38 @@ def _folder(settings: Any) -> Iterator[Finding]:
         yield what, "is not a folder", "Choose another TIFFIN_DATA."
     elif settings.embedded and settings.data.exists() and stat.S_IMODE(settings.data.stat().st_mode) & 0o077:
         yield what, "others may read it", f"chmod 700 {settings.data}"
+    if settings.data.is_dir():
+        yield from _room(what, settings.data)
     yield what, "", ""
+
+
+_LEAST_FREE = 256 << 20
+
+
+def _room(what: str, folder: Path) -> Iterator[Finding]:
+    import shutil
+    import tempfile
+
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(4096))
+            file.flush()
+    except OSError as error:
+        todo = "Make room on its disk." if error.errno == errno.ENOSPC else "Let the user who runs Tiffin write there."
+        yield what, f"cannot be written to: {error.strerror}", todo
+        return
+    free = shutil.disk_usage(folder).free
+    if free < _LEAST_FREE:
+        yield what, f"{free >> 20} MB are free on its disk", "Make room: nothing is acknowledged that cannot be stored."
 
 
 def _key(settings: Any) -> Iterator[Finding]:
     from flows.journal import secret_box
 
     what, file = "secret key", settings.data / "secret.key"
+    if settings.embedded and not settings.secret_key.get_secret_value() and not file.exists() and _sealed(settings):
+        yield what, f"{file} is gone, and secrets were sealed with it", "Bring it back, or set TIFFIN_SECRET_KEY to it."
+        return
     if not settings.secret_key.get_secret_value() and file.exists() and stat.S_IMODE(file.stat().st_mode) & 0o077:
         yield what, f"others may read {file}", f"chmod 600 {file}"
     if settings.secret_key.get_secret_value() or file.exists() or not settings.embedded:
@@ -105,12 +133,49 @@ def _key(settings: Any) -> Iterator[Finding]:
             secret_box(settings)
         except Exception as error:
             yield what, str(error), "Set TIFFIN_SECRET_KEY to the key that secrets were sealed with."
+        else:
+            if not _opens(settings):
+                yield what, "it does not open the secrets of connections", "Set the key that they were sealed with."
     yield what, "", ""
+
+
+def _sealed(settings: Any) -> list[bytes]:
+    """One secret as it is stored; none where the database is away or empty, which is told elsewhere."""
+    from sqlalchemy import select
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from flows.journal import database_url
+    from stores.database import open_database
+    from stores.tables import connection_secrets
+
+    if settings.embedded and not settings.database_url and not (settings.data / "tiffin.db").exists():
+        return []
+    database = open_database(database_url(settings))
+    try:
+        with database.engine.connect() as connection:
+            return list(connection.scalars(select(connection_secrets.c.value).limit(1)))
+    except SQLAlchemyError:
+        return []
+    finally:
+        database.close()
+
+
+def _opens(settings: Any) -> bool:
+    from flows.journal import secret_box
+
+    box = secret_box(settings)
+    try:
+        for value in _sealed(settings):
+            box.unseal(value)
+    except Exception:
+        return False
+    return True
 
 
 def _database(settings: Any) -> Iterator[Finding]:
     from flows.journal import database_url
     from stores.database import open_database
+    from stores.durability import weaknesses
     from stores.schema import latest_version, version
 
     what = "database"
@@ -118,15 +183,24 @@ def _database(settings: Any) -> Iterator[Finding]:
         yield f"{what} (not made yet)", "", ""
         return
     try:
-        database = open_database(database_url(settings))
-        found = version(database)
+        database = open_database(database_url(settings), pool=settings.database_pool)
+        found, weak = version(database), weaknesses(database)
         database.close()
     except Exception as error:
-        yield what, str(error).splitlines()[0], "Start it, or correct TIFFIN_DATABASE_URL."
+        yield what, f"away: {_reason(error)}", "Start it, or correct TIFFIN_DATABASE_URL."
         return
-    if found != latest_version():
+    if found is not None and found > latest_version():
+        yield what, f"schema {found}, this Tiffin knows up to {latest_version()}", "Install a newer Tiffin."
+    elif found != latest_version():
         yield what, f"schema {found}, needed {latest_version()}", "tiffin migrate"
+    for problem, todo in weak:
+        yield what, problem, todo
     yield what, "", ""
+
+
+def _reason(error: Exception) -> str:
+    """The first line of what the driver says, without the statement that it came by."""
+    return str(getattr(error, "orig", None) or error).splitlines()[0]
 
 
 def _providers(settings: Any) -> Iterator[Finding]:

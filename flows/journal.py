@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import orjson
 from sqlalchemy import Connection as Transaction
@@ -26,12 +26,15 @@ from stores import claims, connections, counters, deliveries, ledger, mappings, 
 from stores.claims import Standing
 from stores.database import Database, open_database
 from stores.deliveries import InFlight, StoredDelivery
+from stores.hot_reads import HotReads
 from stores.records import Committed, Conclusion, RawDelivery
-from stores.schema_version import bring_up_to_date
+from stores.schema_version import bring_up_to_date, require_up_to_date
 from stores.secrets import SecretBox, SecretKeyError, key_from_file, parse_key
-from stores.statements import statements
 from stores.tables import micros
 from stores.writer import GroupWriter, Work
+
+if TYPE_CHECKING:
+    from stores.group_reads import GroupReads
 
 T = TypeVar("T")
 _AWAY = frozenset({"OperationalError", "InterfaceError", "PoolTimeout", "TimeoutError", "WriterLost"})
@@ -109,23 +112,29 @@ class Journal:
         self._settings, self._owner, self._clock = settings, owner, clock
         self._box = box
         self.seal, self.unseal = self._box.seal, self._box.unseal
-        self._database: Database = open_database(database_url(settings))
+        self._database: Database = open_database(database_url(settings), pool=settings.database_pool)
         self._writer: Writer = writer or GroupWriter(
             self._database, max_rows=settings.queue_rows, max_bytes=settings.queue_bytes
         )
         self._started = False
-        self._hot: HotReads | None = None
+        self._hot: HotReads | GroupReads | None = None
         self._working: set[str] = set()
         self._kept: set[str] = set()
         # Canonical ids of external ids, as far as they are mapped.
         self.resolve = MappingCache(self.mapping_generation, self.load_mappings).resolve
 
     async def start(self, providers: Iterable[LoadedProvider]) -> None:
-        """Brings the embedded database up to date and notes the provider files. Raises StoreUnavailable."""
+        """Brings the embedded database up to date and notes the provider files.
+
+        Raises StoreUnavailable, and SchemaNotMigrated where a server's database is not up to date.
+        """
         with _reported:
             if self._database.embedded:
                 await asyncio.to_thread(bring_up_to_date, self._database)
                 self._hot = HotReads(self._database)
+            else:
+                await asyncio.to_thread(require_up_to_date, self._database)
+                self._hot = _group_reads(self._database)
         await self._writer.open()
         self._started = True
         files = [
@@ -151,7 +160,7 @@ class Journal:
             self._started = False
             await self._writer.close()
         if self._hot is not None:
-            self._hot.close()
+            await self._hot.close()
             self._hot = None
         self._database.close()
 
@@ -241,19 +250,19 @@ class Journal:
         """Who holds an idempotency key; None when it is free."""
         if self._hot is not None:
             with _reported:
-                return self._hot.standing(tenant, provider, key, at)
+                return await self._hot.standing(tenant, provider, key, micros(at))
         return await self.read(lambda transaction: claims.standing(transaction, tenant, provider, key, at))
 
     async def mapping_generation(self) -> int:
         if self._hot is not None:
             with _reported:
-                return self._hot.mapping_generation()
+                return await self._hot.mapping_generation()
         return await self.read(mappings.generation)
 
     async def load_mappings(self, tenant: str, provider: str, refs: frozenset[Ref]) -> dict[Ref, str]:
         if self._hot is not None and len(refs) <= FEW:
             with _reported:
-                return self._hot.resolve(tenant, provider, refs)
+                return await self._hot.resolve(tenant, provider, refs)
         return await self.read(lambda transaction: mappings.resolve(transaction, tenant, provider, refs))
 
     async def connections_marker(self) -> Hashable:
@@ -286,6 +295,13 @@ class Journal:
         await self.read(lambda transaction: transaction.exec_driver_sql("SELECT 1"))
 
 
+def _group_reads(database: Database) -> GroupReads:
+    # Imported here because the driver is of no use to the embedded set-up.
+    from stores.group_reads import GroupReads
+
+    return GroupReads(database.url)
+
+
 def _receipt(transaction: Transaction, delivery: str) -> dict[str, Any] | None:
     stored = deliveries.get(transaction, delivery)
     if stored is None:
@@ -303,43 +319,3 @@ def _receipt(transaction: Transaction, delivery: str) -> dict[str, Any] | None:
         results=orjson.loads(last.results),
     )
     return {**found, "duplicate_of": last.holder} if last.holder else found
-
-
-class HotReads:
-    """The reads of a webhook on SQLite, through the driver on a connection of the event loop's own."""
-
-    def __init__(self, database: Database) -> None:
-        self._pooled = database.engine.raw_connection()
-        self._cursor: Any = self._pooled.cursor()
-        self._sql = statements(database.engine.dialect)
-
-    def standing(self, tenant: str, provider: str, key: IdempotencyKey, at: datetime) -> Standing | None:
-        if key.strategy == "payload_hash_last":
-            row = self._one(self._sql.last_of, (tenant, provider, key.scope_key))
-            return Standing(row[0], row[1] == "done") if row and row[3] == key.text else None
-        row = self._one(self._sql.key_of, (tenant, provider, key.text))
-        if row is None or (row[3] is not None and row[3] <= micros(at)):
-            return None
-        return Standing(row[0], row[1] == "done")
-
-    def mapping_generation(self) -> int:
-        row = self._one(self._sql.count_of, (mappings.CHANGES,))
-        return row[0] if row else 0
-
-    def resolve(self, tenant: str, provider: str, refs: Iterable[Ref]) -> dict[Ref, str]:
-        found: dict[Ref, str] = {}
-        for ref in refs:
-            kind, within, external = ref
-            row = self._one(self._sql.mapping_of, (tenant, provider, kind, within, external))
-            if row is None and within:
-                row = self._one(self._sql.mapping_of, (tenant, provider, kind, "", external))
-            if row is not None:
-                found[ref] = row[0]
-        return found
-
-    def _one(self, sql: str, parameters: tuple[Any, ...]) -> Any:
-        return self._cursor.execute(sql, parameters).fetchone()
-
-    def close(self) -> None:
-        self._cursor.close()
-        self._pooled.close()

@@ -22,11 +22,13 @@ from flows.providers import LoadedProvider, load_providers
 from flows.receive import Receiver
 from flows.recover import Recovery
 from flows.replay import Replay
+from flows.retention import Retention
 from flows.settings import Settings
 from flows.writer_client import WriterClient
 from flows.writer_process import Start, WriterHere
 
 _log = logger("tiffin.service")
+_PATIENCE_SECONDS = 1.0
 
 
 def _now() -> datetime:
@@ -38,7 +40,8 @@ class Service:
 
     With `serving` it owns the data folder, relays to the bus and recovers what was left in flight. Without,
     it only runs attempts, beside a serving process: for replays from the command line. `apart` has a process of
-    its own write and relay, so that both processors are of use.
+    its own write and relay, so that both processors are of use. A `patient` one waits for a database that is away
+    when it starts.
     """
 
     def __init__(
@@ -47,9 +50,11 @@ class Service:
         *,
         serving: bool = True,
         apart: bool = False,
+        patient: bool = False,
         clock: Callable[[], datetime] = _now,
     ) -> None:
         self.settings, self._serving, self._apart, self._clock = settings, serving, apart, clock
+        self._patient = patient
         self.metrics = Metrics()
         self.gate = Gate(settings.body_bytes)
         self.owner = secrets.token_hex(8)
@@ -62,17 +67,31 @@ class Service:
     async def start(self) -> None:
         """Raises ProviderFileError, FolderInUse, WriterNotStarted and StoreUnavailable; nothing is left open then."""
         try:
-            await self._start()
+            await self._start_patiently()
         except BaseException as error:
             self.not_started = error if isinstance(error, Exception) else None
             await self.stop()
             raise
+
+    async def _start_patiently(self) -> None:
+        while True:
+            try:
+                return await self._start()
+            except StoreUnavailable:
+                if not self._patient:
+                    raise
+                _log.warning("store_unavailable", retry_in=_PATIENCE_SECONDS)
+                await self.stop()
+                await asyncio.sleep(_PATIENCE_SECONDS)
 
     async def _start(self) -> None:
         settings = self.settings
         self.providers = load_providers(settings.providers, schemas.canon(), settings.jsonata)
         if settings.embedded and self._serving:
             self._lock = await asyncio.to_thread(FolderLock, settings.data)
+        elif not settings.kafka_bootstrap:
+            # The embedded log lives there, whatever the database.
+            settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
         box = secret_box(settings)
         self.writer = self._writer() if self._serving else None
         self.journal = Journal(settings, self.owner, self._clock, box, self.writer)
@@ -130,9 +149,16 @@ class Service:
             self.metrics.watch("views_events", lambda: writer.projection.events)
             self.metrics.watch_each("views_commands", lambda: writer.projection.results)
         loop = asyncio.get_running_loop()
+        retention = Retention(
+            self.journal.write,
+            self._clock,
+            deliveries_days=self.settings.keep_deliveries,
+            published_days=self.settings.keep_published,
+        )
         self._background = [
             loop.create_task(self._recover_left()),
             loop.create_task(self.recovery.run(self.settings.lease / 3)),
+            loop.create_task(retention.run()),
         ]
 
     async def _recover_left(self) -> None:

@@ -36,6 +36,11 @@ class Settings(BaseSettings):
 
     data: Path = Field(Path("data"), description="Folder of the embedded database, bus and secret key.")
     database_url: str = Field("", description="SQLAlchemy URL of the database; empty: SQLite in the data folder.")
+    database_pool: int = Field(
+        8,
+        ge=2,
+        description="Connections to PostgreSQL in a process's pool; a serving one has up to 7 more.",
+    )
     kafka_bootstrap: str = Field("", description="Kafka's host:port list; empty: the embedded log in the data folder.")
     providers: Path = Field(Path("providers"), description="Folder of the provider files.")
     public_url: Annotated[str, BeforeValidator(_without_slash)] = Field(
@@ -64,6 +69,12 @@ class Settings(BaseSettings):
     quarantine: int = Field(
         100, ge=0, description="Unverified requests kept per connection and per address; the oldest go first."
     )
+    keep_deliveries: float = Field(
+        90,
+        ge=0,
+        description="Days that finished deliveries without open failures stay, with their keys; 0: always.",
+    )
+    keep_published: float = Field(90, ge=0, description="Days that the record of a published command stays; 0: always.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe log line.")
 
     @model_validator(mode="after")

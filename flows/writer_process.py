@@ -47,6 +47,8 @@ T = TypeVar("T")
 LENGTH = struct.Struct("!I")
 _HEALTH_SECONDS = 0.25
 _STOP_SECONDS = 10.0
+_POOL = 4
+"""One connection writes, one reads for the relay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,7 @@ class Writing:
     """Group writer, relay, projection and bus on one database, whatever process they run in."""
 
     def __init__(self, start: Start, *, max_rows: int = sys.maxsize, max_bytes: int = sys.maxsize) -> None:
-        self._database = open_database(start.database_url)
+        self._database = open_database(start.database_url, pool=_POOL)
         self._start = start
         self.writer = GroupWriter(self._database, max_rows=max_rows, max_bytes=max_bytes)
         self._bus: Bus | None = None

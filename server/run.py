@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
@@ -48,12 +49,7 @@ class Serving:
         """Takes the address before anything else is opened. `port` 0 takes any. Raises AddressTaken and UnsafeBind."""
         import uvicorn
 
-        refuse_unsafe_bind(settings, host)
-        self._socket = _listening(host, port)
-        port = self._socket.getsockname()[1]
-        if "public_url" not in settings.model_fields_set:
-            shown = f"[{host}]" if ":" in host else host
-            settings = settings.model_copy(update={"public_url": f"http://{shown}:{port}"})
+        self._socket, settings = _taken(settings, host, port)
         self.settings = settings
         self._service, app = application(settings)
         self.server = uvicorn.Server(uvicorn.Config(app, host=host, port=port, **OPTIONS))
@@ -73,6 +69,17 @@ class Serving:
             raise self._service.not_started
 
 
+def _taken(settings: Settings, host: str, port: int) -> tuple[socket.socket, Settings]:
+    """The listening socket, and the settings with its public URL where none is set."""
+    refuse_unsafe_bind(settings, host)
+    taken = _listening(host, port)
+    if "public_url" not in settings.model_fields_set:
+        shown = f"[{host}]" if ":" in host else host
+        settings = settings.model_copy(update={"public_url": f"http://{shown}:{taken.getsockname()[1]}"})
+        settings.model_fields_set.add("public_url")
+    return taken, settings
+
+
 def _listening(host: str, port: int) -> socket.socket:
     try:
         [(family, kind, protocol, _, address), *_] = socket.getaddrinfo(
@@ -82,6 +89,8 @@ def _listening(host: str, port: int) -> socket.socket:
         try:
             found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             found.bind(address)
+            # Whoever calls from now on waits; without it two servers could both take the address.
+            found.listen(OPTIONS["backlog"])
         except OSError:
             found.close()
             raise
@@ -93,7 +102,11 @@ def _listening(host: str, port: int) -> socket.socket:
 
 
 def run(settings: Settings, host: str = "127.0.0.1", port: int = 8000, workers: int = 1) -> None:
-    """Serves until it is told to stop. Raises UnsafeBind, AddressTaken and OneWorkerOnly before anything is opened."""
+    """Serves until it is told to stop.
+
+    Raises UnsafeBind, AddressTaken and OneWorkerOnly before anything is opened, and what keeps a service from
+    starting: see Service.start.
+    """
     if workers > 1 and settings.embedded:
         raise OneWorkerOnly(
             "SQLite is written by one process: --workers above 1 needs PostgreSQL. Set TIFFIN_DATABASE_URL."
@@ -101,23 +114,41 @@ def run(settings: Settings, host: str = "127.0.0.1", port: int = 8000, workers: 
     if workers == 1:
         Serving(settings, host, port).run()
         return
+    _serve_in_processes(settings, host, port, workers)
+
+
+def _serve_in_processes(settings: Settings, host: str, port: int, workers: int) -> None:
+    """Each worker process has a writer process of its own; they share the socket. A worker that ends is replaced."""
     import uvicorn
+    from uvicorn.supervisors import Multiprocess
 
-    refuse_unsafe_bind(settings, host)
-    _export(settings)
-    uvicorn.run("server.run:from_environment", factory=True, host=host, port=port, workers=workers, **OPTIONS)
+    configure_logging(settings.log_level)
+    taken, settings = _taken(settings, host, port)
+    with taken:
+        # What one of them cannot start by is said here, once: they would be started again and again.
+        asyncio.run(_tried(settings))
+        _export(settings)
+        config = uvicorn.Config("server.run:from_environment", factory=True, workers=workers, **OPTIONS)
+        Multiprocess(config, [taken]).run()
 
 
-def application(settings: Settings) -> tuple[Service, ASGIApp]:
+async def _tried(settings: Settings) -> None:
+    service = Service(settings, serving=False)
+    await service.start()
+    await service.stop()
+
+
+def application(settings: Settings, *, patient: bool = False) -> tuple[Service, ASGIApp]:
     """A service with these settings and its ASGI application; starting this starts that."""
     configure_logging(settings.log_level)
-    service = Service(settings, apart=True)
+    service = Service(settings, apart=True, patient=patient)
     return service, create_app(service)
 
 
 def from_environment() -> ASGIApp:
     """What each of several worker processes runs."""
-    return application(Settings())[1]
+    # One that is started again while the database is away must not take the others with it.
+    return application(Settings(), patient=True)[1]
 
 
 def _export(settings: Settings) -> None:

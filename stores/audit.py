@@ -41,6 +41,8 @@ def append(
     data: Mapping[str, Any] | None = None,
 ) -> None:
     """Adds an entry. The caller's transaction holds the write lock, so the chain has one end."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("LOCK TABLE audit IN SHARE ROW EXCLUSIVE MODE")
     previous = connection.scalar(select(audit.c.hash).order_by(audit.c.id.desc()).limit(1)) or _FIRST
     text = orjson.dumps(data or {}, option=orjson.OPT_SORT_KEYS).decode()
     values = {"at": at, "who": who, "what": what, "target": target, "why": why, "data": text, "previous": previous}

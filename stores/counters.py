@@ -4,19 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, case, select
 
+from stores.database import upsert
 from stores.tables import counters
 
 
 def add(connection: Connection, name: str, by: int = 1) -> None:
     c = counters.c
-    if connection.execute(update(counters).where(c.name == name).values(value=c.value + by)).rowcount == 0:
-        connection.execute(insert(counters).values(name=name, value=by))
+    new = upsert(connection)(counters).values(name=name, value=by)
+    connection.execute(new.on_conflict_do_update(index_elements=[c.name], set_={"value": c.value + by}))
+
+
+def raise_to(connection: Connection, name: str, value: int) -> None:
+    """Sets a counter that never falls."""
+    c = counters.c
+    new = upsert(connection)(counters).values(name=name, value=value)
+    higher = case((c.value < value, value), else_=c.value)
+    connection.execute(new.on_conflict_do_update(index_elements=[c.name], set_={"value": higher}))
 
 
 def add_all(connection: Connection, counts: Mapping[str, int]) -> None:
-    for name, by in counts.items():
+    # In one order everywhere, so that two processes do not wait for each other.
+    for name, by in sorted(counts.items()):
         add(connection, name, by)
 
 

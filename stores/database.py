@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import URL, make_url
 
 _BUSY_MILLISECONDS = 20_000
 _POOL_SECONDS = 10.0
-POSTGRES_OPTIONS: dict[str, Any] = {
+_POSTGRES_OPTIONS: dict[str, Any] = {
     "connect_timeout": 5,
     "application_name": "tiffin",
     # A server that is gone without a word is noticed within a quarter of a minute.
@@ -57,9 +58,23 @@ def open_database(url: str, *, pool: int = 8) -> Database:
             pool_timeout=_POOL_SECONDS,
             pool_pre_ping=True,
             isolation_level="READ COMMITTED",
-            connect_args={name: value for name, value in POSTGRES_OPTIONS.items() if name not in parsed.query},
+            connect_args=postgres_options(parsed),
         )
     return Database(engine, parsed)
+
+
+def postgres_options(url: URL) -> dict[str, Any]:
+    """How psycopg connects, where the URL does not say it."""
+    return {name: value for name, value in _POSTGRES_OPTIONS.items() if name not in url.query}
+
+
+def upsert(connection: Connection) -> Any:
+    """The database's own INSERT, which can say what is to happen on a conflict."""
+    if connection.dialect.name == "sqlite":
+        return sqlite_insert
+    from sqlalchemy.dialects.postgresql import insert
+
+    return insert
 
 
 def _configure_sqlite(connection: Any, _record: Any) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Select, and_, func, insert, or_, select, upda
 
 from engine.failures import Failure
 from stores.records import RawDelivery, State
-from stores.tables import deliveries, failures, in_flight, outcomes
+from stores.tables import deliveries, failures, in_flight, moment, outcomes
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +80,11 @@ class Listed:
     commands: int
     attempt: int
     event: str
+
+
+def received_at(id: str) -> datetime:
+    """When a delivery was received, to the millisecond, as its id has it."""
+    return moment(int(id[:12], 16) * 1000)
 
 
 def get(connection: Connection, id: str) -> StoredDelivery | None:
@@ -165,7 +170,9 @@ def take_over(
     """Leases left in-flight deliveries to `owner`: expired ones, or with `everything` all of other owners."""
     f = in_flight.c
     free = f.owner != owner if everything else f.lease_until <= now
-    chosen = list(connection.scalars(select(f.delivery).where(free).order_by(f.lease_until, f.delivery).limit(limit)))
+    oldest = select(f.delivery).where(free).order_by(f.lease_until, f.delivery).limit(limit)
+    # What another process takes over at this moment is left to it.
+    chosen = list(connection.scalars(oldest.with_for_update(skip_locked=True)))
     if not chosen:
         return []
     statement = (

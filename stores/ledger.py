@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 import orjson
 from sqlalchemy import Connection, func, select, true
 
 from stores import counters
 from stores.outbox import COMMANDS
-from stores.tables import in_flight, outbox, outcomes, published
+from stores.retention import BEFORE, PUBLISHED, RECORDED
+from stores.tables import in_flight, moment, outbox, outcomes, published
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,9 @@ def ledger(connection: Connection) -> Ledger:
             (published.c.count, true()),
         )
     )
+    # What retention has removed was once recorded and published.
+    written += counters.value(connection, RECORDED)
+    sent += counters.value(connection, PUBLISHED)
     return Ledger(states, counters.all_counts(connection), written, waiting, sent)
 
 
@@ -56,6 +61,12 @@ def recorded_ids(connection: Connection) -> Iterator[tuple[str, list[str]]]:
         select(outcomes.c.delivery, outcomes.c.command_ids).where(outcomes.c.commands > 0)
     ):
         yield delivery, orjson.loads(ids)
+
+
+def removed_before(connection: Connection) -> datetime | None:
+    """Of deliveries received before then commands may be on the bus that are no longer recorded."""
+    found = counters.value(connection, BEFORE)
+    return moment(found) if found else None
 
 
 def pending_ids(connection: Connection) -> Iterator[str]:

@@ -80,8 +80,8 @@ class LockedRows:
     def put(self, row: Row) -> None:
         self._rows[row[: self._sql.width]] = row
 
-    def flush(self) -> None:
-        """Brings what is stored to what stands."""
+    def flush(self, *, last: bool) -> None:
+        """Brings what is stored to what stands; what nobody has put in the end goes with the `last` flush."""
         changed: list[Row] = []
         unwanted: list[Key] = []
         fresh: list[Row] = []
@@ -90,8 +90,9 @@ class LockedRows:
             if row == stored:
                 continue
             if row is None:
-                unwanted.append(key)
-                del self._stored[key]
+                if last:
+                    unwanted.append(key)
+                    del self._stored[key]
                 continue
             (fresh if stored is None else changed).append(row)
             self._stored[key] = row

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, func, or_, select, update
 
 from engine.messages import Ref
 from stores import counters
+from stores.database import upsert
 from stores.tables import failures, mappings
 
 _CHUNK = 400
@@ -87,19 +88,20 @@ def set_mapping(
         m.tenant == tenant, m.provider == provider, m.kind == ref.kind, m.within == ref.within,
         m.external_id == ref.external_id, m.valid_to.is_(None),
     )  # fmt: skip
-    standing = connection.scalar(select(m.canonical_id).where(current))
-    if standing == canonical_id:
-        return False
-    counters.add(connection, CHANGES)
-    if standing is not None:
-        connection.execute(update(mappings).where(current).values(valid_to=at))
-    connection.execute(
-        insert(mappings).values(
-            tenant=tenant, provider=provider, kind=ref.kind, within=ref.within, external_id=ref.external_id,
-            canonical_id=canonical_id, valid_from=at, source=source,
-        )
+    new = upsert(connection)(mappings).values(
+        tenant=tenant, provider=provider, kind=ref.kind, within=ref.within, external_id=ref.external_id,
+        canonical_id=canonical_id, valid_from=at, source=source,
     )  # fmt: skip
-    return True
+    while True:
+        standing = connection.scalar(select(m.canonical_id).where(current).with_for_update())
+        if standing == canonical_id:
+            return False
+        if standing is not None:
+            connection.execute(update(mappings).where(current).values(valid_to=at))
+        # A delivery may create the mapping at this moment: then it is looked at again.
+        if connection.scalar(new.on_conflict_do_nothing().returning(m.id)) is not None:
+            counters.add(connection, CHANGES)
+            return True
 
 
 def generation(connection: Connection) -> int:

@@ -22,7 +22,7 @@ from stores import tables as t
 from stores.batches import Batch, Flight
 from stores.claims import KEY_STATE, Claims
 from stores.locked_rows import Contended, Key, LockedRows, Row, RowStatements, row_statements
-from stores.records import Conclusion
+from stores.records import Committed, Conclusion
 from stores.statements import Statements
 from stores.tables import micros
 
@@ -138,10 +138,13 @@ class Memory:
     def fetchall(self) -> Any:
         return self._answer
 
-    def flush(self) -> None:
-        """Writes what was decided. Deliveries that no outcome has landed stay in flight."""
-        for rows in (self._keys, self._last, self._versions, self._mappings):
-            rows.flush()
+    def flush(self, *, last: bool) -> None:
+        """Writes what was decided. After the `last` decision, deliveries that have no outcome stay in flight."""
+        for rows in (self._keys, self._last, self._versions):
+            rows.flush(last=last)
+        if not last:
+            return
+        self._mappings.flush()
         if self._landed:
             self._write(self._sql.put_in_flight, list(self._landed.values()))
             self._landed = {}
@@ -265,19 +268,29 @@ class PostgresBatch(Batch):
         self._direct = self._cursor
         self._cursor = self._memory = Memory(self._direct, sql)
         self._claims = Claims(self._memory, sql)
+        self._undecided = 0
         self.session = self._direct.connection.info.backend_pid
 
     def expect(self, entries: Sequence[Any]) -> None:
-        self._memory.expect([what for what in entries if isinstance(what, Conclusion)])
+        conclusions = [what for what in entries if isinstance(what, Conclusion)]
+        self._undecided = len(conclusions)
+        self._memory.expect(conclusions)
+
+    def conclude(self, conclusion: Conclusion) -> Committed:
+        committed = super().conclude(conclusion)
+        self._undecided -= 1
+        return committed
 
     def flush(self) -> None:
         super().flush()
-        self._memory.flush()
+        self._memory.flush(last=self._undecided == 0)
 
     def wait_for_end(self, session: int) -> bool:
         """Waits until a backend whose client has lost it has ended what it did; False: not within the time."""
         give_up = time.monotonic() + _PATIENCE_SECONDS
         while time.monotonic() < give_up:
+            # Within a transaction the activity is otherwise read once.
+            self._direct.execute("SELECT pg_stat_clear_snapshot()")
             self._direct.execute(
                 "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND backend_xid IS NOT NULL", (session,)
             )

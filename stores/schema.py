@@ -13,6 +13,8 @@ from sqlalchemy import Connection
 
 from stores.database import Database, open_database
 
+_LOCK = 0x7469_6666_696E
+"""The number of the advisory lock under which PostgreSQL is migrated."""
 _FOLDER = Path(__file__).parent / "migrations"
 
 
@@ -49,6 +51,9 @@ def migrate(database: Database) -> tuple[str | None, str]:
         raise SchemaNewer(f"The database has version {before}, this Tiffin knows up to {needed}: install a newer one.")
     if before != needed:
         with database.engine.connect().execution_options(writing=True) as connection, connection.begin():
+            if not database.embedded:
+                # Whoever migrates at the same moment waits, and then finds nothing to do.
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
             command.upgrade(_config(connection), "head")
     return before, needed
 

@@ -41,6 +41,21 @@ def current_version(database: Database) -> str | None:
         raise
 
 
+def require_up_to_date(database: Database) -> None:
+    """Raises SchemaNotMigrated where the database has not the newest tables."""
+    found, needed = current_version(database), newest_version()
+    if found is None:
+        raise SchemaNotMigrated("The database has no tables yet. Make them with: tiffin migrate")
+    if found < needed:
+        raise SchemaNotMigrated(
+            f"The database has version {found}, {needed} is needed. Bring it up with: tiffin migrate"
+        )
+    if found > needed:
+        raise SchemaNotMigrated(
+            f"The database has version {found}, this Tiffin knows up to {needed}: install a newer one."
+        )
+
+
 def bring_up_to_date(database: Database) -> None:
     """Migrates in a process of its own where anything is to be done. Raises SchemaNotMigrated."""
     if current_version(database) == newest_version():

@@ -12,8 +12,9 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
 
+from stores.database import upsert
 from stores.tables import shards
 
 SHARDS: Final = 64
@@ -38,7 +39,8 @@ def ensure(connection: Connection, now: datetime) -> None:
     missing = [{"shard": n, "owner": "", "fence": 0, "lease_until": now} for n in range(SEATS.stop)]
     missing = [row for row in missing if row["shard"] not in there]
     if missing:
-        connection.execute(insert(shards), missing)
+        # Another relay may insert them at the same moment.
+        connection.execute(upsert(connection)(shards).on_conflict_do_nothing(), missing)
 
 
 def hold(connection: Connection, owner: str, held: Collection[Lease], now: datetime, until: datetime) -> list[Lease]:

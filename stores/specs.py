@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, select
 
+from stores.database import upsert
 from stores.tables import specs
 
 
 def save_all(connection: Connection, files: Iterable[tuple[str, str, int, str]], at: datetime) -> None:
     """Keeps files: (hash, provider, revision, text) of each."""
-    for hash, provider, revision, text in files:
+    for hash, provider, revision, text in sorted(files):
         save(connection, hash, provider, revision, text, at)
 
 
 def save(connection: Connection, hash: str, provider: str, revision: int, text: str, at: datetime) -> None:
     """Keeps a file; one that is kept already stays as it is."""
     if connection.scalar(select(specs.c.hash).where(specs.c.hash == hash)) is None:
-        connection.execute(
-            insert(specs).values(hash=hash, provider=provider, revision=revision, text=text, loaded_at=at)
-        )
+        row = {"hash": hash, "provider": provider, "revision": revision, "text": text, "loaded_at": at}
+        connection.execute(upsert(connection)(specs).values(row).on_conflict_do_nothing())
 
 
 def text(connection: Connection, hash: str) -> str | None:

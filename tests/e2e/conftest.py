@@ -32,6 +32,8 @@ def installed(tmp_path: Path) -> Iterator[Callable[..., Tiffin]]:
         (providers / "acme.yaml").write_text(ACME)
         tiffin = Tiffin(tmp_path / "data", TIFFIN_PROVIDERS=str(providers), **settings)
         made.append(tiffin)
+        if "TIFFIN_DATABASE_URL" in settings:
+            tiffin.run("migrate")
         options = ("--tenant", "north", "--key")
         tiffin.run("connection", "add", "acme", *options, "R-1", "--secret", f"key={SECRET}")
         tiffin.run("connection", "add", "petpooja", *options, STORE, "--secret", f"client_authorization={TOKEN}")

@@ -58,9 +58,9 @@ class Tiffin:
 
     # ---- the server ----
 
-    def start(self) -> None:
+    def start(self, *options: str) -> None:
         self._process = subprocess.Popen(
-            command(["serve", "--port", "0"]),
+            command(["serve", "--port", "0", *options]),
             cwd=ROOT,
             env=self.environment,
             stderr=subprocess.PIPE,

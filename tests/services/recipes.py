@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import pwd
 import secrets
 import shutil
 import signal
@@ -153,9 +154,15 @@ def _install_kafka(folder: Path) -> None:
     shutil.rmtree(lib, ignore_errors=True)
     run(
         ["mvn", "--batch-mode", "--quiet", "--file", str(HERE / "kafka-pom.xml"), "dependency:copy-dependencies",
-         "-DincludeScope=runtime", f"-DoutputDirectory={lib}"]
+         "-DincludeScope=runtime", f"-DoutputDirectory={lib}", *_repository(folder)]
     )  # fmt: skip
     (lib / ".complete").touch()
+
+
+def _repository(folder: Path) -> list[str]:
+    """Maven keeps what it fetches in the user's home, where there is one."""
+    home = Path(pwd.getpwuid(os.geteuid()).pw_dir)
+    return [] if os.access(home, os.W_OK) else [f"-Dmaven.repo.local={folder / 'maven'}"]
 
 
 def java_version() -> int:

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import json
+import os
+
+import psycopg
+import pytest
+from click.testing import CliRunner
+
+from cli.upkeep import doctor
+from tests import postgres
+from tests.flows.scenery import settings_in
+
+
+@pytest.fixture
+def told(tmp_path, monkeypatch):
+    """Runs the doctor on a set-up with a connection; returns what is wrong as {problem: next step}."""
+    settings = settings_in(tmp_path)
+    monkeypatch.chdir(tmp_path)
+
+    def tell(**environment: str) -> dict[str, str]:
+        variables = {"TIFFIN_DATA": str(settings.data), "TIFFIN_PROVIDERS": str(settings.providers), **environment}
+        os.chmod(settings.data, 0o700)
+        done = CliRunner().invoke(doctor, ["--json"], env=variables)
+        findings = json.loads(done.stdout)
+        wrong = {one["problem"]: one["next_step"] for one in findings if not one["ok"]}
+        assert done.exit_code == (1 if wrong else 0)
+        return wrong
+
+    tell.settings = settings
+    return tell
+
+
+def only(wrong: dict[str, str]) -> tuple[str, str]:
+    assert len(wrong) == 1, wrong
+    return next(iter(wrong.items()))
+
+
+def test_a_sound_embedded_set_up_has_nothing_wrong(told) -> None:
+    assert told() == {}
+
+
+def test_a_secret_key_that_is_gone_is_named_with_its_file(told) -> None:
+    (told.settings.data / "secret.key").unlink()
+    problem, todo = only(told())
+    assert "secret.key is gone" in problem
+    assert "Bring it back" in todo
+
+
+def test_a_key_that_does_not_open_the_secrets_is_found(told) -> None:
+    problem, _ = only(told(TIFFIN_SECRET_KEY=postgres.KEY))
+    assert "does not open" in problem
+
+
+def test_a_folder_without_providers_is_found(told, tmp_path) -> None:
+    (tmp_path / "none").mkdir()
+    problem, todo = only(told(TIFFIN_PROVIDERS=str(tmp_path / "none")))
+    assert (problem, "TIFFIN_PROVIDERS" in todo) == ("there are none", True)
+
+
+def test_a_disk_that_is_nearly_full_is_found(told, monkeypatch) -> None:
+    import shutil
+
+    usage = shutil.disk_usage("/")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=5 << 20))
+    problem, _ = only(told())
+    assert problem == "5 MB are free on its disk"
+
+
+def test_a_folder_that_cannot_be_written_is_found(told, monkeypatch) -> None:
+    import tempfile
+
+    def refused(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refused)
+    problem, todo = only(told())
+    assert "Permission denied" in problem
+    assert "user who runs Tiffin" in todo
+
+
+def on(url: str) -> dict[str, str]:
+    return {"TIFFIN_DATABASE_URL": url, "TIFFIN_SECRET_KEY": postgres.KEY}
+
+
+def test_a_sound_set_up_on_postgres_has_nothing_wrong(told, postgres_database: str) -> None:
+    assert told(**on(postgres_database)) == {}
+
+
+def test_a_database_that_is_away_is_told_without_its_password(told) -> None:
+    problem, todo = only(told(**on("postgresql://tiffin:hidden-word@127.0.0.1:1/tiffin")))
+    assert problem.startswith("away: ")
+    assert "hidden-word" not in problem + todo
+    assert "TIFFIN_DATABASE_URL" in todo
+
+
+def test_a_database_without_tables_wants_migrating(told, postgres_url: str) -> None:
+    with postgres.database(postgres_url, migrated=False) as url:
+        problem, todo = only(told(**on(url)))
+    assert problem.startswith("schema None, needed")
+    assert todo == "tiffin migrate"
+
+
+def test_a_server_database_without_a_secret_key_is_told(told, postgres_database: str) -> None:
+    problem, _ = only(told(TIFFIN_DATABASE_URL=postgres_database))
+    assert "TIFFIN_SECRET_KEY is not set" in problem
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("synchronous_commit = off", "synchronous_commit is off"),
+        ("default_transaction_read_only = on", "it is read-only"),
+    ],
+)
+def test_settings_that_lose_or_refuse_writes_are_found(told, postgres_url: str, setting: str, said: str) -> None:
+    with postgres.database(postgres_url) as url:
+        with psycopg.connect(url, autocommit=True) as connection:
+            name = connection.info.dbname
+            connection.execute(f'ALTER DATABASE "{name}" SET {setting}')
+        problem, _ = only(told(**on(url)))
+    assert problem.startswith(said)
+
+
+def test_too_few_connections_for_a_worker_are_found(told, postgres_database: str) -> None:
+    problem, todo = only(told(**on(postgres_database), TIFFIN_DATABASE_POOL="1000"))
+    assert "connections" in problem
+    assert "TIFFIN_DATABASE_POOL" in todo
+
+
+def test_every_problem_is_told_at_once(told, tmp_path) -> None:
+    (tmp_path / "none").mkdir()
+    (told.settings.data / "secret.key").unlink()
+    assert len(told(TIFFIN_PROVIDERS=str(tmp_path / "none"))) == 2
