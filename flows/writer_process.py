@@ -32,7 +32,8 @@ from typing import Any, BinaryIO, NamedTuple, TypeVar
 from sqlalchemy import Connection
 
 from bus import Bus, BusUnavailable, open_bus
-from bus.topics import CATALOG_COMMANDS
+from bus.topics import CATALOG_COMMANDS, INTEGRATION_FAILURES
+from flows.failure_relay import FailureRelay
 from flows.logging import configure_logging, logger
 from flows.relay import Relay, RelayHealth
 from stores import wire
@@ -114,6 +115,7 @@ class Writing:
         self.writer = GroupWriter(self._database, max_rows=max_rows, max_bytes=max_bytes)
         self._bus: Bus | None = None
         self._relay: Relay | None = None
+        self._failures: FailureRelay | None = None
 
     @property
     def health(self) -> RelayHealth:
@@ -133,13 +135,24 @@ class Writing:
             jitter=random.random,
             log=log,
         )
+        self._failures = FailureRelay(
+            bus=self._bus,
+            topic=INTEGRATION_FAILURES,
+            owner=self._start.relay_owner,
+            read=self._read,
+            write=self.writer.call,
+            clock=lambda: datetime.now(UTC),
+            log=logger("tiffin.failures"),
+        )
         self.writer.start()
         self.writer.on_commit = self._relay.wake
         self._relay.start()
+        self._failures.start()
 
     def stop(self) -> None:
         """Ends the relay after the round in hand, writes what waits and closes everything."""
-        if self._relay is not None:
+        if self._relay is not None and self._failures is not None:
+            self._failures.stop(_STOP_SECONDS)
             self._relay.stop(_STOP_SECONDS)
             self.writer.stop()
         if self._bus is not None:

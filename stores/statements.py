@@ -25,7 +25,8 @@ class Statements:
     drop_in_flight: str  # delivery
     put_outcome: str  # every column
     put_outbox: str  # every column but id
-    put_failure: str  # every column but id, resolved_at and resolved_by
+    put_failure: str  # every column but id, resolved_at, resolved_by and told_at
+    put_sum: str  # every column but id
     put_mapping: str  # tenant, provider, kind, within, external_id, canonical_id, valid_from, source
     mapping_of: str  # tenant, provider, kind, within, external_id
     key_of: str  # tenant, provider, key_text → delivery, state, written, until
@@ -76,7 +77,8 @@ def statements(dialect: Dialect) -> Statements:
         drop_in_flight=text(delete(t.in_flight).where(equal(t.in_flight, "delivery"))),
         put_outcome=put(o),
         put_outbox=put(t.outbox, "id"),
-        put_failure=put(t.failures, "id", "resolved_at", "resolved_by"),
+        put_failure=put(t.failures, "id", "resolved_at", "resolved_by", "told_at"),
+        put_sum=put(t.failure_sums, "id"),
         put_mapping=text(mapping.on_conflict_do_nothing()),
         mapping_of=text(
             select(m.c.canonical_id).where(
