@@ -179,6 +179,53 @@ def replay(ids: tuple[str, ...], yes: bool, as_json: bool, data: Path | None, **
     sys.exit(replay_all(data, chosen, yes, as_json))
 
 
+@delivery.command()
+@click.argument("ids", metavar="[ID]…", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="Every delivery with parked commands.")
+@click.option("--why", default="", help="Said in the audit.")
+@json_option
+@data_option
+def release(ids: tuple[str, ...], everything: bool, why: str, as_json: bool, data: Path | None) -> None:
+    """Hands commands that the bus refused for good back to the relay, once the cause is mended.
+
+    Without ids it lists the deliveries whose commands are parked.
+
+    \b
+    Example:
+      tiffin delivery release 019a0f3c6a… --why "the topic takes larger messages now"
+    """
+    from cli.store import now, opened, operator
+    from stores import audit, outbox
+
+    if ids and everything:
+        raise click.UsageError("name deliveries or say --all, not both")
+    with opened(data) as store:
+        with store.reading() as transaction:
+            parked = outbox.parked_deliveries(transaction)
+        if not ids and not everything:
+            _print_parked(parked, as_json)
+            return
+        released: dict[str, int] = {}
+        with store.writing() as transaction:
+            for id_ in ids or [one[0] for one in parked]:
+                released[id_] = outbox.unpark(transaction, id_)
+                if released[id_]:
+                    audit.append(transaction, now(), operator(), "delivery.release", id_, why)
+    if as_json:
+        print_json([{"delivery": id_, "rows": rows} for id_, rows in released.items()])
+    else:
+        click.echo(f"{sum(released.values())} rows of {sum(map(bool, released.values()))} deliveries released")
+    if nothing := [id_ for id_, rows in released.items() if not rows]:
+        raise InputProblem(f"no parked commands: {', '.join(nothing)}. See: tiffin delivery release")
+
+
+def _print_parked(parked: list[tuple[str, int, int]], as_json: bool) -> None:
+    if as_json:
+        print_json([{"delivery": id_, "rows": rows, "commands": commands} for id_, rows, commands in parked])
+    else:
+        print_table(("delivery", "rows", "commands"), parked, "No parked commands.")
+
+
 def replay_all(data: Path | None, ids: list[str], yes: bool, as_json: bool) -> int:
     """Says how many, asks, replays with progress; the exit status."""
     if not ids:

@@ -154,9 +154,27 @@ def _bus(settings: Any) -> Iterator[Finding]:
         yield f"{what} (not made yet)", "", ""
         return
     try:
-        bus = open_bus(settings.kafka_bootstrap, settings.data)
+        bus = open_bus(settings.kafka_bootstrap, settings.data, settings.kafka_settings)
         bus.end_offset(CATALOG_COMMANDS)
         bus.close()
     except Exception as error:
         yield what, str(error) or type(error).__name__, "Start it, or correct TIFFIN_KAFKA_BOOTSTRAP."
+        return
+    if settings.kafka_bootstrap:
+        yield from _topics(what, settings)
     yield what, "", ""
+
+
+def _topics(what: str, settings: Any) -> Iterator[Finding]:
+    from bus import TOPICS, BusUnavailable
+    from bus.kafka_topics import KafkaTopics, Wanted
+
+    least = Wanted(partitions=1, replication=1, min_insync=1, retention_ms=0)
+    try:
+        found = KafkaTopics(settings.kafka_bootstrap, settings.kafka_settings).check(TOPICS, least)
+    except BusUnavailable as error:
+        yield what, str(error), "Allow it to describe topics."
+        return
+    for topic in found:
+        for problem in topic.problems:
+            yield what, f"topic {topic.name}: {problem}", "tiffin topics --check"

@@ -49,13 +49,13 @@ def sum_message(total: Sum) -> Message:
     """The event of a minute's sum. Its facts are `count`, `from` and `until` (RFC 3339)."""
     message, next_step = _SAID[total.cls]
     until = total.minute + timedelta(minutes=1)
-    facts = {"count": total.count, "from": _text(total.minute), "until": _text(until)}
+    facts = {"count": total.times, "from": _text(total.minute), "until": _text(until)}
     cls: FailureClass = "auth" if total.cls == "auth" else "duplicate"
     return _message(
         ("sum", total.id, micros(total.minute), total.connection, total.feed, total.code),
         (total.tenant, total.provider, total.connection, total.feed),
         until,
-        Failure(cls, total.code, message.format(total.count), next_step, facts=facts).to_json(),
+        Failure(cls, total.code, message.format(total.times), next_step, facts=facts).to_json(),
     )
 
 

@@ -108,6 +108,7 @@ class Service:
             settings.data.absolute(),
             "embedded" if settings.embedded else self.owner,
             settings.log_level,
+            settings.kafka_settings,
         )
         if not self._apart:
             return WriterHere(start, max_rows=settings.queue_rows, max_bytes=settings.queue_bytes)

@@ -22,9 +22,9 @@ import socket
 import struct
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TypeVar
@@ -56,6 +56,7 @@ class Start:
     data: Path
     relay_owner: str
     log_level: str
+    kafka_settings: Mapping[str, str] = field(default_factory=dict)
 
 
 class Ready(NamedTuple):
@@ -113,7 +114,7 @@ class Writing:
         self._database = open_database(start.database_url)
         self._start = start
         self.writer = GroupWriter(self._database, max_rows=max_rows, max_bytes=max_bytes)
-        self._bus: Bus | None = None
+        self._buses: list[Bus] = []
         self._relay: Relay | None = None
         self._failures: FailureRelay | None = None
 
@@ -123,10 +124,14 @@ class Writing:
 
     def start(self) -> None:
         """Raises BusUnavailable."""
-        self._bus = open_bus(self._start.kafka_bootstrap, self._start.data)
+        # One each: a topic that takes nothing holds up whoever publishes to it, and nobody else.
+        for _ in range(2):
+            self._buses.append(open_bus(self._start.kafka_bootstrap, self._start.data, self._start.kafka_settings))
+        commands, failures = self._buses
         log: Any = logger("tiffin.relay")
+        failures_log: Any = logger("tiffin.failures")
         self._relay = Relay(
-            bus=self._bus,
+            bus=commands,
             topic=CATALOG_COMMANDS,
             owner=self._start.relay_owner,
             read=self._read,
@@ -136,13 +141,13 @@ class Writing:
             log=log,
         )
         self._failures = FailureRelay(
-            bus=self._bus,
+            bus=failures,
             topic=INTEGRATION_FAILURES,
             owner=self._start.relay_owner,
             read=self._read,
             write=self.writer.call,
             clock=lambda: datetime.now(UTC),
-            log=logger("tiffin.failures"),
+            log=failures_log,
         )
         self.writer.start()
         self.writer.on_commit = self._relay.wake
@@ -155,8 +160,8 @@ class Writing:
             self._failures.stop(_STOP_SECONDS)
             self._relay.stop(_STOP_SECONDS)
             self.writer.stop()
-        if self._bus is not None:
-            self._bus.close()
+        for bus in self._buses:
+            bus.close()
         self._database.close()
 
     def _read(self, job: Callable[[Connection], T]) -> T:

@@ -32,7 +32,7 @@ class Sum(NamedTuple):
     feed: str
     cls: str
     code: str
-    count: int
+    times: int
 
 
 def add(connection: Connection, at: datetime, cls: str, code: str, owner: Mapping[str, str]) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,10 +16,12 @@ import schemas
 from bus import BusUnavailable, EmbeddedLog, Message, PublishError
 from engine.failures import Failure
 from flows.failure_relay import FailureRelay, NotTaken
+from flows.journal import database_url
 from stores import failure_sums
 from stores.database import open_database
-from stores.tables import failures, metadata
 from stores.tables import failure_sums as sums_table
+from stores.tables import failures, metadata
+from tests.flows.scenery import SECRET, deliver, settings_in, started, stock
 
 T = TypeVar("T")
 TOPIC = "integration.failures"
@@ -251,3 +254,31 @@ def test_a_running_relay_survives_a_bus_that_is_away(scene: Scene) -> None:
     relay._bus = scene.log
     relay._attempt()
     assert (relay.health.state, len(scene.events())) == ("running", 1)
+
+
+@pytest.mark.parametrize(
+    ("documents", "secret", "told"),
+    [
+        ([stock("e-1"), stock("e-1"), stock("e-1")], SECRET, [("duplicate", "duplicate", 2)]),
+        ([stock("e-1"), stock("e-2")], "another-secret-of-the-tests", [("auth", "signature_mismatch", 2)]),
+        ([stock("e-1", a="x")], SECRET, [("validation", "not_a_number", None)]),
+    ],
+    ids=["duplicates", "unverified", "failed"],
+)
+def test_what_a_service_refuses_is_told(
+    tmp_path: Path, scene: Scene, documents: list[Any], secret: str, told: list[Any]
+) -> None:
+    settings = settings_in(tmp_path)
+
+    async def receive() -> None:
+        async with started(settings, serving=False) as service:
+            for document in documents:
+                await deliver(service, document, secret=secret)
+
+    asyncio.run(receive())
+    scene.database.close()
+    scene.database = open_database(database_url(settings))
+    scene.now = datetime.now(UTC) + timedelta(minutes=2)
+    scene.relay().move()
+    found = [e["data"] for e in scene.events()]
+    assert [(d["class"], d["code"], d["facts"].get("count")) for d in found] == told
