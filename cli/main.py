@@ -16,6 +16,7 @@ _COMMANDS = {
     "mapping": ("cli.mapping", "mapping", "External ids and their canonical ids."),
     "delivery": ("cli.delivery", "delivery", "Look at deliveries, replay them."),
     "failure": ("cli.failure", "failure", "Look at failures, resolve and replay them."),
+    "archive": ("cli.archive", "archive", "Pack older payloads into object storage; verify them."),
     "tail": ("cli.tail", "tail", "Print the messages of a topic."),
     "topics": ("cli.topics", "topics", "Create Kafka's topics, or check them."),
     "ledger": ("cli.ledger", "ledger", "Count deliveries and commands; the difference is 0."),

@@ -62,7 +62,7 @@ def doctor(as_json: bool, data: Path | None) -> None:
     from cli.store import settings_of
 
     settings = settings_of(data)
-    findings = [_examined(look, settings) for look in (_folder, _key, _database, _providers, _bus)]
+    findings = [_examined(look, settings) for look in (_folder, _key, _database, _providers, _bus, _objects)]
     if as_json:
         print_json(
             [{"what": what, "ok": not wrong, "problem": wrong, "next_step": todo} for what, wrong, todo in findings]
@@ -178,3 +178,20 @@ def _topics(what: str, settings: Any) -> Iterator[Finding]:
     for topic in found:
         for problem in topic.problems:
             yield what, f"topic {topic.name}: {problem}", "tiffin topics --check"
+
+
+def _objects(settings: Any) -> Iterator[Finding]:
+    from flows.journal import objects_of
+    from stores.objects import ObjectsAway
+
+    objects = objects_of(settings)
+    what = f"object store {objects.place}"
+    if not settings.object_store_url and not (settings.data / "objects").exists():
+        yield f"{what} (not made yet)", "", ""
+        return
+    try:
+        objects.put("doctor", b"written by tiffin doctor")
+        objects.delete("doctor")
+    except ObjectsAway as error:
+        yield what, str(error), "Start it, or correct TIFFIN_OBJECT_STORE_URL and its endpoint, region and keys."
+    yield what, "", ""

@@ -48,8 +48,20 @@ class Settings(BaseSettings):
     kafka_bootstrap: str = Field("", description="Kafka's host:port list; empty: the embedded log in the data folder.")
     kafka_options: SecretStr = Field(
         SecretStr(""),
-        description="More librdkafka settings, name=value separated by spaces: security.protocol=SASL_SSL ….",
+        description="More librdkafka settings: name=value pairs separated by spaces.",
     )
+    object_store_url: str = Field(
+        "", description="Object store: file:///folder, s3://bucket/prefix …; empty: a folder in the data folder."
+    )
+    object_store_endpoint: str = Field("", description="URL of an S3-compatible server; empty: that of AWS.")
+    object_store_region: str = Field("", description="Region of the S3 bucket; empty: from the environment.")
+    object_store_access_key: SecretStr = Field(
+        SecretStr(""), description="Access key id for S3; empty: from the environment or the host's role."
+    )
+    object_store_secret_key: SecretStr = Field(
+        SecretStr(""), description="Secret access key for S3; empty: from the environment or the host's role."
+    )
+    object_body: int = Field(MIB, ge=0, description="Bodies above this many bytes are stored as objects at once.")
     providers: Path = Field(Path("providers"), description="Folder of the provider files.")
     public_url: Annotated[str, BeforeValidator(_without_slash)] = Field(
         "http://127.0.0.1:8000", description="URL at which providers reach this server; signatures cover it."
