@@ -62,7 +62,7 @@ def doctor(as_json: bool, data: Path | None) -> None:
     from cli.store import settings_of
 
     settings = settings_of(data)
-    findings = [_examined(look, settings) for look in (_folder, _key, _database, _providers, _bus, _objects)]
+    findings = [_examined(look, settings) for look in (_folder, _key, _database, _providers, _bus, _objects, _redis)]
     if as_json:
         print_json(
             [{"what": what, "ok": not wrong, "problem": wrong, "next_step": todo} for what, wrong, todo in findings]
@@ -194,4 +194,27 @@ def _objects(settings: Any) -> Iterator[Finding]:
         objects.delete("doctor")
     except ObjectsAway as error:
         yield what, str(error), "Start it, or correct TIFFIN_OBJECT_STORE_URL and its endpoint, region and keys."
+    yield what, "", ""
+
+
+def _redis(settings: Any) -> Iterator[Finding]:
+    what, url = "redis", settings.redis_url.get_secret_value()
+    if not url:
+        yield f"{what} (not set: each process counts its limits for itself)", "", ""
+        return
+    import asyncio
+
+    from stores.shared_buckets import RedisAway, SharedBuckets
+
+    async def ping() -> None:
+        buckets = SharedBuckets(url)
+        try:
+            await buckets.ping()
+        finally:
+            await buckets.close()
+
+    try:
+        asyncio.run(ping())
+    except (RedisAway, ValueError) as error:
+        yield what, f"does not answer ({error})", "Start it, or correct TIFFIN_REDIS_URL."
     yield what, "", ""

@@ -19,6 +19,7 @@ Refused = Literal[
     "unknown_feed",
     "unknown_connection",
     "busy",
+    "rate_limited",
     "unavailable",
     "too_large",
     "hung_up",

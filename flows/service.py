@@ -7,6 +7,7 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 import schemas
 from flows.admission import Gate
@@ -14,6 +15,7 @@ from flows.attempts import Attempts
 from flows.connections import Directory
 from flows.folder import FolderLock
 from flows.journal import Journal, StoreUnavailable, database_url, secret_box
+from flows.limits import Limits
 from flows.logging import logger
 from flows.metrics import Metrics
 from flows.providers import LoadedProvider, load_providers
@@ -21,6 +23,7 @@ from flows.receive import Receiver
 from flows.recover import Recovery
 from flows.replay import Replay
 from flows.settings import Settings
+from flows.shared_limits import SharedLimits
 from flows.writer_client import WriterClient
 from flows.writer_process import Start, WriterHere
 
@@ -50,6 +53,8 @@ class Service:
         self.settings, self._serving, self._apart, self._clock = settings, serving, apart, clock
         self.metrics = Metrics()
         self.gate = Gate(settings.body_bytes)
+        self.limits = Limits(settings.rate_connection, settings.rate_address, settings.rate_burst)
+        self._shared: SharedLimits | None = None
         self.owner = secrets.token_hex(8)
         self.providers: Mapping[str, LoadedProvider] = {}
         self.writer: WriterHere | WriterClient | None = None
@@ -94,6 +99,7 @@ class Service:
             self.gate,
             public_url=settings.public_url,
             max_body=settings.max_body,
+            limits=self.limits,
         )
         self.recovery = Recovery(self.providers, self.directory, self.journal, self.attempts, self.metrics, self._clock)
         self.replay = Replay(self.providers, self.directory, self.journal, self.attempts)
@@ -124,6 +130,13 @@ class Service:
             loop.create_task(self._recover_left()),
             loop.create_task(self.recovery.run(self.settings.lease / 3)),
         ]
+        if url := self.settings.redis_url.get_secret_value():
+            # Imported here because the client's memory is of no use to a set-up without Redis.
+            from stores.shared_buckets import SharedBuckets
+
+            log: Any = logger("tiffin.limits")
+            self._shared = SharedLimits(self.limits, SharedBuckets(url), log)
+            self._background.append(loop.create_task(self._shared.run()))
 
     async def _recover_left(self) -> None:
         try:
@@ -143,6 +156,9 @@ class Service:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
         self._background = []
+        if self._shared is not None:
+            await self._shared.close()
+            self._shared = None
         if hasattr(self, "receiver"):
             await self.receiver.drained()
         if hasattr(self, "attempts"):
@@ -162,6 +178,9 @@ class Service:
             found["database"] = "away"
         if self.writer is not None and self.writer.health.state in ("backing_off", "stopped"):
             found["bus"] = "away: commands wait in the outbox"
+        if self._shared is not None:
+            there = await self._shared.answers()
+            found["redis"] = "ok" if there else "away: each process counts its limits for itself"
         return found
 
     async def connection_counts(self) -> dict[str, int]:

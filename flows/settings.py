@@ -62,6 +62,16 @@ class Settings(BaseSettings):
         SecretStr(""), description="Secret access key for S3; empty: from the environment or the host's role."
     )
     object_body: int = Field(MIB, ge=0, description="Bodies above this many bytes are stored as objects at once.")
+    redis_url: SecretStr = Field(
+        SecretStr(""), description="Redis, through which processes share limits; empty: each counts for itself."
+    )
+    rate_connection: float = Field(
+        0.0, ge=0, description="Requests a second of one connection; beyond it they get busy; 0: no limit."
+    )
+    rate_address: float = Field(
+        0.0, ge=0, description="Requests a second from one address (of IPv6, one /64); 0: no limit."
+    )
+    rate_burst: float = Field(10.0, gt=0, description="Seconds of a rate that may come at once.")
     providers: Path = Field(Path("providers"), description="Folder of the provider files.")
     public_url: Annotated[str, BeforeValidator(_without_slash)] = Field(
         "http://127.0.0.1:8000", description="URL at which providers reach this server; signatures cover it."
