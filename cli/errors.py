@@ -20,6 +20,7 @@ _NEXT_STEPS = {
     "FolderMissing": "",
     "SecretKeyError": "",
     "SchemaNewer": "",
+    "SchemaNotMigrated": "The database was not brought up to date: {} See: tiffin doctor",
     "UnsafeBind": "",
     "OneWorkerOnly": "",
     "AddressTaken": "",

@@ -12,7 +12,6 @@ from functools import cached_property
 from typing import Any
 
 import jsonschema_rs
-from jsonschema import Draft202012Validator
 
 Schema = Mapping[str, Any]
 
@@ -46,8 +45,14 @@ class CommandSchema:
         self.fields = _fields(schema)
         self.required: frozenset[str] = frozenset(schema.get("required", ()))
         self.one_of: tuple[str, ...] = tuple(branch["required"][0] for branch in schema.get("anyOf", ()))
-        self._one = jsonschema_rs.validator_for(dict(schema))
-        self._many = jsonschema_rs.validator_for({"type": "array", "items": dict(schema)})
+
+    @cached_property
+    def _one(self) -> Any:
+        return jsonschema_rs.validator_for(dict(self.schema))
+
+    @cached_property
+    def _many(self) -> Any:
+        return jsonschema_rs.validator_for({"type": "array", "items": dict(self.schema)})
 
     def valid(self, data: Mapping[str, Any]) -> bool:
         return bool(self._one.is_valid(data))
@@ -65,7 +70,10 @@ class CommandSchema:
         return [(_dotted(error.instance_path), error.message) for error in self._one.iter_errors(data)]
 
     @cached_property
-    def _slow(self) -> Draft202012Validator:
+    def _slow(self) -> Any:
+        # It is only loaded to explain: most processes never need to.
+        from jsonschema import Draft202012Validator
+
         return Draft202012Validator(dict(self.schema))
 
 

@@ -167,6 +167,19 @@ def compile_elements(lets: Lets, eaches: Iterable[Expression]) -> Source:
     return write.done()
 
 
+def compile_counts(lets: Lets, eaches: Iterable[Expression]) -> Source:
+    """A program that gives the number of elements of each of the `each` expressions."""
+    eaches = tuple(eaches)
+    write = Writer()
+    write("(")
+    _write_lets(write, needed(lets, eaches))
+    write("[")
+    for n, each in enumerate(eaches):
+        write("," if n else "", "$count(", each, ")")
+    write("])")
+    return write.done()
+
+
 def expressions_of(rule: Rule) -> Iterable[Expression]:
     """Every expression of a rule and of the rules nested in it."""
     if rule.each:

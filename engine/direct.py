@@ -8,10 +8,12 @@ scalar are the engine's to decide, and then the answer here is None.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from engine.compiler import CURRENCY, UNIT, VERSION, version_expression
+from engine.counts import TooManyElements
 from engine.model import Constant, Expression, FieldSpec, Mapped, Rule
 
 _PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
@@ -21,6 +23,12 @@ _MISSING, _LIST = object(), object()
 
 Steps = tuple[str, ...]
 Rows = dict[str, list[dict[str, Any]]]
+
+
+class DirectRules(Protocol):
+    """Gives each rule's objects; None where the engine must decide. Raises TooManyElements beyond `most`."""
+
+    def __call__(self, document: Any, most: int = ..., /) -> Rows | None: ...
 
 
 def steps_of(expression: Expression) -> Steps | None:
@@ -36,18 +44,20 @@ def direct_values(values: Mapping[str, Expression]) -> Callable[[Any], dict[str,
     return None if paths is None else lambda document: _object(document, paths)
 
 
-def direct_rules(rules: Mapping[str, Rule]) -> Callable[[Any], Rows | None] | None:
+def direct_rules(rules: Mapping[str, Rule]) -> DirectRules | None:
     """A function from a document to each rule's objects; None where a rule needs the engine."""
     plans = {name: plan for name, rule in rules.items() if (plan := _plan(rule)) is not None}
     if len(plans) < len(rules):
         return None
 
-    def run(document: Any) -> Rows | None:
+    def run(document: Any, most: int = sys.maxsize) -> Rows | None:
         rows: Rows = {}
         for name, (each, paths) in plans.items():
             elements = (document,) if each is None else _elements(document, each)
             if elements is None:
                 return None
+            if len(elements) > most:
+                raise TooManyElements(name, len(elements))
             rows[name] = found = []
             for element in elements:
                 values = _object(element, paths)

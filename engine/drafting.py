@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from engine.compiler import CHECK, VERSION
+from engine.counts import TooManyElements
 from engine.evaluation import BadExpression, Index, Row, RulesProgram
 from engine.failures import Failure, Refusal
 from engine.jsonata import JsonataError
@@ -53,12 +54,14 @@ class Draft(NamedTuple):
 
 
 def draft(
-    reading: Reading, program: RulesProgram, plans: tuple[RulePlan, ...], per_store: frozenset[str], most: int | None
+    reading: Reading, program: RulesProgram, plans: tuple[RulePlan, ...], per_store: frozenset[str], most: int
 ) -> Draft:
     """Raises Refusal where an evaluation limit is spent or a rule has too many elements."""
     bindings = reading.bindings if program.binds else None
     try:
-        evaluated = program.evaluate(reading.document, bindings, len(reading.request.body))
+        evaluated = program.evaluate(reading.document, bindings, len(reading.request.body), most)
+    except TooManyElements as many:
+        raise Refusal(_too_many(next(p for p in plans if p.name == many.rule), many.count, most)) from None
     except JsonataError as error:
         raise Refusal(expression_failure(error, program.fast)) from None
     sink = _Failures()
@@ -69,7 +72,7 @@ def draft(
     refs = _scope_refs(reading)
     for plan in plans:
         rows = evaluated.rows[plan.name]
-        if most is not None and len(rows) > most:
+        if len(rows) > most:
             raise Refusal(_too_many(plan, len(rows), most))
         elements[plan.name] = kept = _read_rows(plan, rows, reading.scope.store, sink) if rows else []
         if len(kept) < len(rows):

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import orjson
-
 from engine.compiler import FAILED, FAILED_LIST, NESTED, Lets, Source, compile_rules
+from engine.counts import Counts
 from engine.direct import direct_rules
-from engine.jsonata import GUARDED, EngineName, JsonataError, Limits, Program, apply
+from engine.jsonata import GUARDED, EngineName, JsonataError, Limits, ParsedDocument, Program, apply, parsed_document
 from engine.model import Rule
 from engine.places import Place, Scalar
 
@@ -18,7 +18,10 @@ Index = tuple[int, ...]
 """The positions of an element in its `each` and in those round it, outermost first."""
 
 LARGE = 65_536
-"""From this many bytes of body on, the document goes to the engine as JSON text, so other threads run."""
+"""From this many bytes of body on, the document goes to the engine parsed, so other threads run."""
+
+SHORT = 10
+"""A body with fewer bytes than this for each element that is accepted has no more of them worth counting first."""
 
 
 class Row(NamedTuple):
@@ -57,6 +60,7 @@ class RulesProgram:
         self._engine: EngineName = engine
         self._fast = Program(self.fast.text, engine)
         # The reference engine stays one for every expression.
+        self._counts = Counts(lets, rules, engine)
         self._direct = direct_rules(rules) if engine == "jlens" else None
         self._nests = len(self.names) > len(rules) or engine != "jlens"
         self._guarded: tuple[Source, Program] | None = None
@@ -66,24 +70,30 @@ class RulesProgram:
         """Whether the rules read any variable that is handed in."""
         return self._fast.binds
 
-    def evaluate(self, document: Any, bindings: dict[str, Any] | None, size: int) -> Evaluated:
-        """Raises JsonataError only for spent limits; every other failure is among `bad`."""
-        if self._direct is not None and (direct := self._direct(document)) is not None:
+    def evaluate(self, document: Any, bindings: dict[str, Any] | None, size: int, most: int = sys.maxsize) -> Evaluated:
+        """Raises JsonataError only for spent limits; every other failure is among `bad`.
+
+        `size` is the body's in bytes, `most` how many elements an outermost `each` may have: in a large body more
+        raise TooManyElements, before any is evaluated.
+        """
+        if self._direct is not None and (direct := self._direct(document, most)) is not None:
             rows = {name: [Row((n,), values) for n, values in enumerate(found)] for name, found in direct.items()}
             return Evaluated(rows, ())
-        text = orjson.dumps(document).decode() if size > LARGE and self._engine == "jlens" else None
+        parsed = parsed_document(document) if size > LARGE and self._engine == "jlens" else None
+        if size > max(LARGE, SHORT * most):
+            self._counts.check(lambda program: _run(program, document, parsed, bindings, None), most)
         try:
-            return self._flatten(_run(self._fast, document, text, bindings, None), [])
+            return self._flatten(_run(self._fast, document, parsed, bindings, None), [])
         except JsonataError as error:
             if error.spent:
                 raise
-        return self._isolate(document, text, bindings)
+        return self._isolate(document, parsed, bindings)
 
-    def _isolate(self, document: Any, text: str | None, bindings: dict[str, Any] | None) -> Evaluated:
+    def _isolate(self, document: Any, parsed: ParsedDocument | None, bindings: dict[str, Any] | None) -> Evaluated:
         source, program = self._guarded_program()
         trial = _Trial(source)
         try:
-            results = _run(program, document, text, {**(bindings or {}), **trial.host}, GUARDED)
+            results = _run(program, document, parsed, {**(bindings or {}), **trial.host}, GUARDED)
         except JsonataError as error:
             if error.spent:
                 raise
@@ -109,10 +119,14 @@ class RulesProgram:
 
 
 def _run(
-    program: Program, document: Any, text: str | None, bindings: dict[str, Any] | None, limits: Limits | None
+    program: Program,
+    document: Any,
+    parsed: ParsedDocument | None,
+    bindings: dict[str, Any] | None,
+    limits: Limits | None,
 ) -> Any:
-    if text is not None:
-        return program.evaluate_text(text, bindings, limits)
+    if parsed is not None:
+        return program.evaluate_parsed(parsed, bindings, limits)
     return program.evaluate(document, bindings, limits)
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import jlens
+import orjson
 
 EngineName = Literal["jlens", "jsonata-python"]
 
@@ -92,16 +93,26 @@ class Program:
         except RecursionError:
             raise JsonataError("U1001", "the document is nested too deeply", None, None) from None
 
-    def evaluate_text(self, document: str, bindings: dict[str, Any] | None, limits: Limits | None = None) -> Any:
-        """The same on JSON text; other threads run meanwhile."""
+    def evaluate_parsed(
+        self, document: ParsedDocument, bindings: dict[str, Any] | None, limits: Limits | None = None
+    ) -> Any:
+        """The same on a parsed document; other threads run meanwhile."""
         options = self._options if limits is None else {**limits.options(), **_PINNED}
         try:
-            parsed = jlens.Document.from_json(document)
-            return self._expression.evaluate_document(parsed, bindings, **options)
+            return self._expression.evaluate_document(document, bindings, **options)
         except jlens.JlensError as error:
             raise _from_jlens(error) from None
-        except ValueError as error:
-            raise JsonataError("U1001", str(error), None, None) from None
+
+
+ParsedDocument = jlens.Document
+
+
+def parsed_document(document: Any) -> ParsedDocument:
+    """A document in the fast engine's own form, for several programs. Raises JsonataError where it is too deep."""
+    try:
+        return jlens.Document.from_json(orjson.dumps(document).decode())
+    except (ValueError, jlens.JlensError) as error:
+        raise JsonataError("U1001", str(error), None, None) from None
 
 
 @functools.lru_cache(4096)

@@ -16,7 +16,6 @@ from typing import Any, Protocol, TypeVar
 
 import orjson
 from sqlalchemy import Connection as Transaction
-from sqlalchemy import insert, update
 
 from engine.failures import Failure
 from engine.messages import Connection, IdempotencyKey, Ref
@@ -24,12 +23,13 @@ from flows.large_bodies import LargeBodies
 from flows.mapping_cache import MappingCache
 from flows.providers import LoadedProvider
 from flows.settings import Settings
-from stores import claims, connections, counters, deliveries, ledger, mappings, payloads, specs, tables
+from stores import claims, connections, counters, deliveries, ledger, mappings, payloads, specs
 from stores.claims import Standing
 from stores.database import Database, open_database
 from stores.deliveries import InFlight, StoredDelivery
 from stores.objects import Objects, ObjectsAway, ObjectStoreOptions
 from stores.records import Committed, Conclusion, RawDelivery
+from stores.schema_version import bring_up_to_date
 from stores.secrets import SecretBox, SecretKeyError, key_from_file, parse_key
 from stores.statements import statements
 from stores.tables import micros
@@ -39,6 +39,8 @@ T = TypeVar("T")
 _AWAY = frozenset({"OperationalError", "InterfaceError", "PoolTimeout", "TimeoutError", "WriterLost"})
 
 
+MOST_KEPT = 10_000
+"""So many hashes of stored provider files are remembered, so that they are not stored again for each delivery."""
 FEW = 500
 """Up to so many external ids are looked up on the event loop."""
 
@@ -131,6 +133,7 @@ class Journal:
         self._started = False
         self._hot: HotReads | None = None
         self._working: set[str] = set()
+        self._kept: set[str] = set()
         # Canonical ids of external ids, as far as they are mapped.
         self.resolve = MappingCache(self.mapping_generation, self.load_mappings).resolve
 
@@ -138,7 +141,7 @@ class Journal:
         """Brings the embedded database up to date and notes the provider files. Raises StoreUnavailable."""
         with _reported:
             if self._database.embedded:
-                await asyncio.to_thread(_migrate, self._database)
+                await asyncio.to_thread(bring_up_to_date, self._database)
                 self._hot = HotReads(self._database)
         await self._writer.open()
         self._started = True
@@ -146,7 +149,18 @@ class Journal:
             (file.spec_hash, file.interpreter.provider.provider, file.interpreter.provider.revision, file.text)
             for file in providers
         ]
-        await self.write(Work(_note_specs, files, self._clock()))
+        await self.write(Work(specs.save_all, files, self._clock()))
+
+    async def keep_spec(self, loaded: LoadedProvider) -> None:
+        """Keeps the text of a provider with a connection's overrides. Raises StoreUnavailable."""
+        if loaded.spec_hash in self._kept:
+            return
+        provider = loaded.interpreter.provider
+        files = [(loaded.spec_hash, provider.provider, provider.revision, loaded.text)]
+        await self.write(Work(specs.save_all, files, self._clock()))
+        if len(self._kept) >= MOST_KEPT:
+            self._kept.clear()
+        self._kept.add(loaded.spec_hash)
 
     async def stop(self) -> None:
         """Writes what waits and closes. May be called twice."""
@@ -201,13 +215,13 @@ class Journal:
         most = self._settings.quarantine
         owner = {name: getattr(raw, name) for name in ("tenant", "provider", "connection", "feed")}
 
-        return await self.write(Work(_quarantine, raw, failure, owner, most))
+        return await self.write(Work(deliveries.keep_quarantined, raw, failure, owner, most))
 
     async def released(self, delivery: str, connection: Connection) -> None:
         """Takes a request that verifies by now out of quarantine."""
         owner = {"tenant": connection.tenant, "connection": connection.id}
 
-        await self.write(Work(_release, delivery, owner))
+        await self.write(Work(deliveries.release_from_quarantine, delivery, owner))
 
     async def take_over(self, limit: int, *, everything: bool) -> list[InFlight]:
         """Deliveries that nobody works on any more, now this process's own."""
@@ -229,7 +243,7 @@ class Journal:
     async def count(self, counts: Mapping[str, int]) -> None:
         """Adds to the counters of what is no delivery."""
 
-        await self.write(Work(_count, dict(counts)))
+        await self.write(Work(counters.add_all, dict(counts)))
 
     # ---- reading ----
 
@@ -307,34 +321,6 @@ class Journal:
 
     async def ping(self) -> None:
         await self.read(lambda transaction: transaction.exec_driver_sql("SELECT 1"))
-
-
-def _note_specs(transaction: Transaction, files: Iterable[tuple[str, str, int, str]], at: datetime) -> None:
-    for spec_hash, provider, revision, text in files:
-        specs.save(transaction, spec_hash, provider, revision, text, at)
-
-
-def _quarantine(transaction: Transaction, raw: RawDelivery, failure: Failure, owner: dict[str, str], most: int) -> int:
-    transaction.execute(insert(tables.deliveries).values(raw._asdict()))
-    deliveries.quarantine(transaction, raw.id, raw.received_at, failure, spec_hash=raw.spec_hash, owner=owner)
-    return deliveries.evict_quarantined(transaction, raw.connection, raw.peer, most, most)
-
-
-def _release(transaction: Transaction, delivery: str, owner: dict[str, str]) -> None:
-    deliveries.release_from_quarantine(transaction, delivery)
-    transaction.execute(update(tables.deliveries).where(tables.deliveries.c.id == delivery).values(owner))
-
-
-def _count(transaction: Transaction, counts: dict[str, int]) -> None:
-    for name, by in counts.items():
-        counters.add(transaction, name, by)
-
-
-def _migrate(database: Database) -> None:
-    # Imported here because Alembic's memory is of no use to a database that is up to date elsewhere.
-    from stores.schema import migrate
-
-    migrate(database)
 
 
 def _receipt(transaction: Transaction, delivery: str) -> dict[str, Any] | None:

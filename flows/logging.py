@@ -13,7 +13,11 @@ from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
 
-import structlog
+from flows.lean import without
+
+with without("rich"):
+    # Its console renderer is not used, and would take as much memory as the rest of it.
+    import structlog
 
 _ROOT = Path(__file__).resolve().parent.parent
 

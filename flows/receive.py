@@ -9,26 +9,32 @@ from __future__ import annotations
 import asyncio
 import math
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from time import perf_counter
 from typing import Any, NamedTuple
 
 import orjson
 
+from engine.auth_failures import KeyNeeded
 from engine.failures import Failure, Unauthorized
+from engine.handshakes import BODY_LIMIT as HANDSHAKE_LIMIT
 from engine.messages import Connection, Outcome, Reply, Request
 from engine.reading import Reading
 from flows.admission import Gate
 from flows.attempts import Attempt, Attempts, Concluded
+from flows.certificates import Certificates, CertificateUnavailable
 from flows.connections import Connections, Directory, candidates, verified
+from flows.handshakes import Handshaking
 from flows.journal import Journal, QueueFull, StoreUnavailable
 from flows.limits import Limits
 from flows.logging import logger
 from flows.metrics import Metrics, Refused
+from flows.overrides import effective
 from flows.providers import LoadedProvider
 from flows.receipts import receipt
 from flows.sealing import Secrecy, sealed, secrecy_of
+from flows.urls import urls_of
 from stores.records import RawDelivery
 
 DELIVERY_HEADER = "tiffin-delivery"
@@ -39,13 +45,15 @@ _log = logger("tiffin.receive")
 class Target(NamedTuple):
     """Where a request goes: a feed of a loaded provider. `connection` is the one the URL's path names, or "".
 
-    `most` is the largest body in bytes.
+    `most` is the largest body in bytes; `handshakes` are those that the request may be. `feed` is "" where the
+    URL and method have handshakes alone.
     """
 
     provider: LoadedProvider
     feed: str
     connection: str
     most: int
+    handshakes: tuple[str, ...] = ()
 
 
 class Unrouted(Exception):
@@ -71,11 +79,14 @@ class Receiver:
         public_url: str,
         max_body: int,
         limits: Limits | None = None,
+        certificates: Certificates | None = None,
     ) -> None:
         self._providers, self._directory, self._journal = providers, directory, journal
         self._attempts, self._metrics, self.gate = attempts, metrics, gate
         self._public_url, self._max_body = public_url, max_body
         self.limits = limits or Limits(0, 0, 1)
+        self.certificates = certificates or Certificates()
+        self._handshaking = Handshaking(directory, journal, metrics, attempts.apart, public_url=public_url)
         self._secrecy: dict[str, Secrecy] = {
             name: secrecy_of(loaded.interpreter.provider) for name, loaded in providers.items()
         }
@@ -88,10 +99,14 @@ class Receiver:
             raise Unrouted("unknown_provider")
         interpreter = loaded.interpreter
         feed = interpreter.feed_of(method, tail)
+        handshakes = interpreter.handshakes_at(method, tail)
         if feed is None:
-            raise Unrouted("unknown_feed", interpreter.methods_of(tail))
+            if not handshakes:
+                raise Unrouted("unknown_feed", interpreter.methods_of(tail))
+            return Target(loaded, "", connection, min(HANDSHAKE_LIMIT, self._max_body), handshakes)
         own = interpreter.provider.feeds[feed].limits.body
-        return Target(loaded, feed, connection, self._max_body if own is None else min(own, self._max_body))
+        most = self._max_body if own is None else min(own, self._max_body)
+        return Target(loaded, feed, connection, most, handshakes)
 
     def has_room(self, size: int) -> bool:
         """Whether the commit queue would take a body of this many bytes now."""
@@ -100,45 +115,66 @@ class Receiver:
     def refused(self, target: Target, verdict: Refused) -> Reply:
         """The answer to a request that is not taken in: busy or unavailable."""
         self._metrics.refused(verdict)
-        return target.provider.interpreter.reply(target.feed, verdict, urls=self._urls())
+        return target.provider.interpreter.reply(target.feed, verdict, urls=self._urls(target.provider))
 
     def limited(self, target: Target, wait: float) -> Reply:
         """The answer to a request beyond a limit: busy, to come again in `wait` seconds at the earliest."""
         self._metrics.refused("rate_limited")
-        reply = target.provider.interpreter.reply(target.feed, "busy", urls=self._urls())
+        reply = target.provider.interpreter.reply(target.feed, "busy", urls=self._urls(target.provider))
         return later(reply, math.ceil(wait))
 
     async def receive(self, target: Target, request: Request) -> Reply:
-        """The answer, once everything that it says is durable."""
+        """The answer, once everything that it says is durable. Raises Unrouted where only handshakes have the
+        URL and the request is none of them."""
         try:
+            if target.handshakes and (shaken := await self._shaken(target, request)) is not None:
+                return shaken
+            if not target.feed:
+                raise Unrouted("no_handshake")
             return await self._receive(target, request)
         except QueueFull:
             return self.refused(target, "busy")
+        except CertificateUnavailable:
+            return self.refused(target, "unavailable")
         except StoreUnavailable:
             _log.warning("store_unavailable", provider=target.provider.interpreter.provider.provider)
             return self.refused(target, "unavailable")
 
     async def drained(self) -> None:
-        """Returns when the work of requests that were answered early is done."""
+        """Returns when the work of requests that were answered early is done, and all is counted."""
         while self._later:
             await asyncio.wait(self._later)
+        await self._handshaking.close()
+
+    async def _shaken(self, target: Target, request: Request) -> Reply | None:
+        """The answer to a handshake; None where the request is none."""
+        if len(request.body) > HANDSHAKE_LIMIT:
+            return None
+        interpreter = target.provider.interpreter
+        name = await self._attempts.apart(len(request.body), interpreter.handshakes.met, target.handshakes, request)
+        if name is None:
+            return None
+        return await self._handshaking.answer(interpreter, name, target.feed, target.connection, request)
 
     async def _receive(self, target: Target, request: Request) -> Reply:
         began = started = perf_counter()
         observe = self._metrics.observe
         connections = await self._directory.current()
-        found, refusal = await self._attempts.apart(len(request.body), _authenticated, target, request, connections)
+        found, refusal = await self._authenticate(target, request, connections)
         observe("verify", perf_counter() - started)
         if refusal is not None:
             return await self._unauthorized(target, request, found, refusal.failure)
         connection = found[0]
         if wait := self.limits.connection(connection):
             return self.limited(target, wait)
-        raw = self._raw(target, request, connection)
+        if target.provider.interpreter.feeds[target.feed].feed.issue is not None:
+            return self._issued(target, request, connection)
+        loaded, obstacle = await effective(self._journal, target.provider, connection)
+        raw = self._raw(target, request, connection, spec_hash=loaded.spec_hash)
         started = perf_counter()
         await self._journal.received(raw)
         observe("persist", perf_counter() - started)
-        attempt = Attempt(raw.id, 1, target.provider, target.feed, connection, request)
+        attempt = Attempt(raw.id, 1, loaded, target.feed, connection, request, obstacle=obstacle)
         if target.provider.interpreter.provider.feeds[target.feed].ack == "persisted":
             self._work_later(attempt)
             return self._reply(attempt, "accepted", 0, None, None, shown="in_flight")
@@ -148,6 +184,35 @@ class Receiver:
             self._journal.left(raw.id)
         observe("total", perf_counter() - began)
         return reply
+
+    async def _authenticate(
+        self, target: Target, request: Request, connections: Connections
+    ) -> tuple[tuple[Connection, ...], Unauthorized | None]:
+        """As `_authenticated`, with a certificate fetched where one is wanted. Raises CertificateUnavailable."""
+        apart, size = self._attempts.apart, len(request.body)
+        held = self.certificates.held
+        found, refusal = await apart(size, _authenticated, target, request, connections, held)
+        if isinstance(refusal, KeyNeeded):
+            await self.certificates.fetch(refusal.url)
+            held = self.certificates.held
+            found, refusal = await apart(size, _authenticated, target, request, connections, held)
+        return found, refusal
+
+    def _issued(self, target: Target, request: Request, connection: Connection) -> Reply:
+        """The answer to a login, which is no delivery: nothing of it is stored."""
+        interpreter = target.provider.interpreter
+        try:
+            token = interpreter.issue(target.feed, request, connection)
+        except Unauthorized as refusal:
+            return self._login_refused(target, refusal.failure)
+        self._metrics.refused("login")
+        return interpreter.reply(target.feed, "accepted", issued=token, urls=self._urls(target.provider, connection.id))
+
+    def _login_refused(self, target: Target, failure: Failure) -> Reply:
+        interpreter = target.provider.interpreter
+        self._metrics.refused("login")
+        self._metrics.failed(interpreter.provider.provider, target.feed, "auth")
+        return interpreter.reply(target.feed, "unauthorized", failure=failure, urls=self._urls(target.provider))
 
     def _work_later(self, attempt: Attempt) -> None:
         size = len(attempt.request.body)
@@ -193,10 +258,11 @@ class Receiver:
             reply = attempt.provider.interpreter.reply(
                 attempt.feed,
                 verdict,
+                asked=(attempt.request, attempt.connection),
                 reading=reading,
                 outcome=outcome,
                 receipt=shown_receipt,
-                urls=self._urls(),
+                urls=self._urls(attempt.provider, attempt.connection.id),
             )
             return with_delivery(reply, attempt.delivery)
         except Exception:
@@ -209,6 +275,8 @@ class Receiver:
     ) -> Reply:
         interpreter = target.provider.interpreter
         shown: dict[str, Any] = {}
+        if interpreter.feeds[target.feed].feed.issue is not None:
+            return self._login_refused(target, failure)
         if found:
             raw = self._raw(target, request, found[0] if len(found) == 1 else None, failure.code)
             await self._journal.quarantined(raw, failure)
@@ -217,10 +285,16 @@ class Receiver:
             shown = receipt(self._public_url, raw.id, "unauthorized", 0, (failure,))
         else:
             self._metrics.refused("unknown_connection")
-        return interpreter.reply(target.feed, "unauthorized", failure=failure, receipt=shown, urls=self._urls())
+        urls = self._urls(target.provider)
+        return interpreter.reply(target.feed, "unauthorized", failure=failure, receipt=shown, urls=urls)
 
     def _raw(
-        self, target: Target, request: Request, connection: Connection | None, quarantined: str = ""
+        self,
+        target: Target,
+        request: Request,
+        connection: Connection | None,
+        quarantined: str = "",
+        spec_hash: str = "",
     ) -> RawDelivery:
         provider = target.provider.interpreter.provider.provider
         stored = sealed(request, self._secrecy[provider], self._journal.seal)
@@ -238,12 +312,12 @@ class Receiver:
             body=stored.body,
             body_sealed=stored.body_sealed,
             peer=request.peer,
-            spec_hash=target.provider.spec_hash,
+            spec_hash=spec_hash or target.provider.spec_hash,
             quarantined=quarantined,
         )
 
-    def _urls(self) -> dict[str, str]:
-        return {"public": self._public_url}
+    def _urls(self, provider: LoadedProvider, connection: str = "") -> Callable[[], Mapping[str, Any]]:
+        return lambda: urls_of(provider.interpreter, self._public_url, connection)
 
 
 def _new_id(received_at: datetime) -> str:
@@ -266,12 +340,12 @@ def with_delivery(reply: Reply, delivery: str) -> Reply:
 
 
 def _authenticated(
-    target: Target, request: Request, connections: Connections
+    target: Target, request: Request, connections: Connections, fetched: Mapping[str, bytes]
 ) -> tuple[tuple[Connection, ...], Unauthorized | None]:
     """The connection that verified, alone; or those that were tried and why none is right."""
     interpreter = target.provider.interpreter
     found = candidates(connections, interpreter, target.feed, request, target.connection)
     try:
-        return (verified(interpreter, found, request),), None
+        return (verified(interpreter, target.feed, found, request, fetched),), None
     except Unauthorized as refusal:
         return found, refusal

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections import defaultdict
+from typing import Any, NamedTuple
 
 import schemas
 from bus.topics import CATALOG_COMMANDS, INTEGRATION_FAILURES
@@ -11,38 +12,49 @@ _MODE = (
     "CloudEvents 1.0 in binary mode: the value is the event's data, each attribute a header with the prefix `ce_` "
     "in UTF-8, `datacontenttype` the header `content-type`."
 )
+_COMMAND_KEY = "The tenant and the store, else the tenant and the merchant."
+_SUMMARIES = {
+    CATALOG_COMMANDS: "Every canonical command.",
+    INTEGRATION_FAILURES: "Every failure; requests that did not verify and duplicates as sums of a minute.",
+}
+
+
+class _Kind(NamedTuple):
+    """A kind of message: its name, where it stands, its data's schema, and what its key is."""
+
+    name: str
+    topic: str
+    schema: str
+    headers: str
+    key: str
 
 
 def asyncapi(version: str, bootstrap: str = "") -> dict[str, Any]:
     """The AsyncAPI 3.0 document. `bootstrap` is Kafka's host:port list; empty: no servers are named."""
-    commands = [_command(name) for name in sorted(schemas.canon().commands)]
-    messages = {
-        **{command["name"]: command for command in commands},
-        "Failure": _failure(),
-    }
-    channels = {
-        "commands": _channel(CATALOG_COMMANDS, "Every canonical command.", [one["name"] for one in commands]),
-        "failures": _channel(
-            INTEGRATION_FAILURES,
-            "Every failure; requests that did not verify and duplicates as sums of a minute.",
-            ["Failure"],
-        ),
-    }
+    kinds = _kinds()
+    by_topic: dict[str, list[_Kind]] = defaultdict(list)
+    for kind in kinds:
+        by_topic[kind.topic].append(kind)
+    channels = {topic.replace(".", "_"): _channel(topic, own) for topic, own in by_topic.items()}
     document: dict[str, Any] = {
         "asyncapi": "3.0.0",
         "info": {"title": "Tiffin", "version": version, "description": _MODE},
         "defaultContentType": "application/json",
         "channels": channels,
         "operations": {
-            name: {"action": "send", "channel": {"$ref": f"#/channels/{name}"}, "summary": channel["summary"]}
+            f"send_{name}": {
+                "action": "send",
+                "channel": {"$ref": f"#/channels/{name}"},
+                "summary": channel["summary"],
+            }
             for name, channel in channels.items()
         },
         "components": {
-            "messages": messages,
+            "messages": {kind.name: _message(kind) for kind in kinds},
             "schemas": {
-                **{name: schemas.schema(f"commands/{name}.v1") for name in sorted(schemas.canon().commands)},
-                "Failure": schemas.schema("failure"),
+                **{kind.name: schemas.schema(kind.schema) for kind in kinds},
                 "CommandHeaders": _headers("cloudevent"),
+                "EventHeaders": _headers("view-event"),
                 "FailureHeaders": _headers("failure-event"),
             },
         },
@@ -53,39 +65,43 @@ def asyncapi(version: str, bootstrap: str = "") -> dict[str, Any]:
     return document
 
 
-def _channel(topic: str, summary: str, messages: list[str]) -> dict[str, Any]:
+def _kinds() -> list[_Kind]:
+    commands = [
+        _Kind(name, CATALOG_COMMANDS, f"commands/{name}.v1", "CommandHeaders", _COMMAND_KEY)
+        for name in sorted(schemas.canon().commands)
+    ]
+    events = [
+        _Kind(name, schemas.schema(f"events/{name}.v1")["x-topic"], f"events/{name}.v1", "EventHeaders", _COMMAND_KEY)
+        for name in schemas.event_names()
+    ]
+    key = "The tenant, or the provider where no tenant is known."
+    return [*commands, *events, _Kind("Failure", INTEGRATION_FAILURES, "failure", "FailureHeaders", key)]
+
+
+def _channel(topic: str, kinds: list[_Kind]) -> dict[str, Any]:
     return {
         "address": topic,
-        "summary": summary,
-        "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in messages},
+        "summary": _SUMMARIES.get(topic, "What the views found to have changed."),
+        "messages": {kind.name: {"$ref": f"#/components/messages/{kind.name}"} for kind in kinds},
         "bindings": {"kafka": {"topic": topic, "bindingVersion": "0.5.0"}},
     }
 
 
-def _command(name: str) -> dict[str, Any]:
-    key = "The tenant and the store, else the tenant and the merchant."
-    return _message(name, f"tiffin.{name}.v1", schemas.schema(f"commands/{name}.v1"), "CommandHeaders", name, key)
-
-
-def _failure() -> dict[str, Any]:
-    key = "The tenant, or the provider where no tenant is known."
-    return _message("Failure", "tiffin.Failure.v1", schemas.schema("failure"), "FailureHeaders", "Failure", key)
-
-
-def _message(name: str, type_: str, schema: dict[str, Any], headers: str, payload: str, key: str) -> dict[str, Any]:
+def _message(kind: _Kind) -> dict[str, Any]:
+    type_ = f"tiffin.{kind.name}.v1"
     return {
-        "name": name,
+        "name": kind.name,
         "title": type_,
-        "summary": schema["description"],
+        "summary": schemas.schema(kind.schema)["description"],
         "contentType": "application/json",
         "headers": {
             "allOf": [
-                {"$ref": f"#/components/schemas/{headers}"},
+                {"$ref": f"#/components/schemas/{kind.headers}"},
                 {"properties": {"ce_type": {"const": type_}}},
             ]
         },
-        "payload": {"$ref": f"#/components/schemas/{payload}"},
-        "bindings": {"kafka": {"key": {"type": "string", "description": key}, "bindingVersion": "0.5.0"}},
+        "payload": {"$ref": f"#/components/schemas/{kind.name}"},
+        "bindings": {"kafka": {"key": {"type": "string", "description": kind.key}, "bindingVersion": "0.5.0"}},
     }
 
 

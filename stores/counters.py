@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sqlalchemy import Connection, insert, select, update
 
 from stores.tables import counters
@@ -11,6 +13,11 @@ def add(connection: Connection, name: str, by: int = 1) -> None:
     c = counters.c
     if connection.execute(update(counters).where(c.name == name).values(value=c.value + by)).rowcount == 0:
         connection.execute(insert(counters).values(name=name, value=by))
+
+
+def add_all(connection: Connection, counts: Mapping[str, int]) -> None:
+    for name, by in counts.items():
+        add(connection, name, by)
 
 
 def value(connection: Connection, name: str) -> int:

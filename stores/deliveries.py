@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Select, and_, func, insert, or_, select, upda
 
 from engine.failures import Failure
 from stores import failure_sums
-from stores.records import State
+from stores.records import RawDelivery, State
 from stores.tables import deliveries, failures, in_flight, outcomes
 
 
@@ -231,6 +231,15 @@ def evict_quarantined(
     return len(gone)
 
 
-def release_from_quarantine(connection: Connection, id: str) -> None:
-    """A quarantined request that has verified at last is a delivery like others."""
-    connection.execute(update(deliveries).where(deliveries.c.id == id).values(quarantined=""))
+def keep_quarantined(
+    connection: Connection, raw: RawDelivery, failure: Failure, owner: Mapping[str, str], most: int
+) -> int:
+    """Keeps a request that did not verify, at most so many for each connection and address; returns how many went."""
+    connection.execute(insert(deliveries).values(raw._asdict()))
+    quarantine(connection, raw.id, raw.received_at, failure, spec_hash=raw.spec_hash, owner=owner)
+    return evict_quarantined(connection, raw.connection, raw.peer, most, most)
+
+
+def release_from_quarantine(connection: Connection, id: str, owner: Mapping[str, str] | None = None) -> None:
+    """A quarantined request that has verified at last is a delivery like others. `owner`: tenant, connection."""
+    connection.execute(update(deliveries).where(deliveries.c.id == id).values(quarantined="", **(owner or {})))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from alembic import command
@@ -10,7 +11,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
-from stores.database import Database
+from stores.database import Database, open_database
 
 _FOLDER = Path(__file__).parent / "migrations"
 
@@ -50,3 +51,18 @@ def migrate(database: Database) -> tuple[str | None, str]:
         with database.engine.connect().execution_options(writing=True) as connection, connection.begin():
             command.upgrade(_config(connection), "head")
     return before, needed
+
+
+def main() -> None:
+    """Migrates the database whose URL stands on standard input: a command line would show its password."""
+    database = open_database(sys.stdin.read().strip())
+    try:
+        migrate(database)
+    except SchemaNewer as error:
+        sys.exit(str(error))
+    finally:
+        database.close()
+
+
+if __name__ == "__main__":
+    main()

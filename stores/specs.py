@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from sqlalchemy import Connection, insert, select
 
 from stores.tables import specs
+
+
+def save_all(connection: Connection, files: Iterable[tuple[str, str, int, str]], at: datetime) -> None:
+    """Keeps files: (hash, provider, revision, text) of each."""
+    for hash, provider, revision, text in files:
+        save(connection, hash, provider, revision, text, at)
 
 
 def save(connection: Connection, hash: str, provider: str, revision: int, text: str, at: datetime) -> None:

@@ -19,6 +19,8 @@ from engine.failures import Refusal
 
 NUMBER_LIMIT = 64
 """The most characters of a number."""
+VALUES_LIMIT = 1_000_000
+"""The most values of a body: an empty list takes 3 bytes there, and many times that once it is read."""
 
 _strict = partial(jiter.from_json, allow_inf_nan=False, catch_duplicate_keys=True, float_mode="lossless-float")
 # Keeps "-0", which an int cannot; it is lax, and so comes only after the strict reader.
@@ -26,6 +28,7 @@ _source_texts = json.JSONDecoder(parse_int=str, parse_float=str).decode
 _SHAPES = bytes.maketrans(b"-0123456789[,: \t\r\n", b"0" * 11 + b":" * 7)
 _MINUS_ZERO = re.compile(rb"-0(?![0-9.eE])(?<![^\[,:\s]-0)")
 _PLACE = re.compile(r"(.*) at line (\d+) column (\d+)$", re.S)
+_TEXTS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.S)
 _NUMBERS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|(-?[0-9][0-9.eE+-]*)', re.S)
 
 _MEND = "Mend the JSON at the sender."
@@ -63,6 +66,8 @@ def decode(body: bytes, charset: str = "") -> Any:
     """The object or list in a body."""
     if charset not in UTF8 or body[:1] not in (b"{", b"[") or body[1:2] == b"\0":
         body = utf8(body, charset)
+    if len(body) > VALUES_LIMIT:
+        _check_values(body)
     document = decode_value(body)
     if type(document) is dict or type(document) is list:
         return document
@@ -71,6 +76,21 @@ def decode(body: bytes, charset: str = "") -> Any:
         f"The JSON is a lone {_kind(document)}, where an object or a list is expected.",
         "Send an object or a list.",
     )
+
+
+def _check_values(body: bytes) -> None:
+    if _most_values(body) > VALUES_LIMIT and (count := _most_values(_TEXTS.sub(b"", body))) > VALUES_LIMIT:
+        raise refusal(
+            "body_too_many_values",
+            f"The JSON holds some {count} values; {VALUES_LIMIT} are read.",
+            "Send the message in smaller parts.",
+            count=count,
+        )
+
+
+def _most_values(body: bytes) -> int:
+    """What begins a value, but for the outermost: commas, and the brackets in which one may stand."""
+    return sum(map(body.count, (b",", b"[", b"{")))
 
 
 def decode_value(body: bytes) -> Any:

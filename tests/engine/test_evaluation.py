@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from engine.compiler import compile_rules
+from engine.counts import TooManyElements
 from engine.evaluation import RulesProgram
 from engine.jsonata import EngineName, JsonataError, Limits, Program
 from engine.model import Rule
@@ -163,3 +164,18 @@ def test_a_hostile_expression_ends_in_an_error_or_a_value(hostile: str) -> None:
     except JsonataError as error:
         stopped = error
     assert stopped is None or stopped.code
+
+
+@pytest.mark.parametrize("each", ["items", "items[x != '0']"], ids=["a plain path", "any other expression"])
+def test_too_many_elements_of_a_large_body_are_counted_before_they_are_evaluated(each: str) -> None:
+    program = RulesProgram({}, rules(r={"each": each, "fields": {"a": "$number(x)" if "[" in each else "x"}}), "jlens")
+    document = {"items": [{"x": "not a number"}] * 4}
+    with pytest.raises(TooManyElements) as raised:
+        program.evaluate(document, {}, 10**6, most=3)
+    assert (raised.value.rule, raised.value.count) == ("r", 4)
+
+
+def test_an_each_that_fails_is_not_counted_but_named() -> None:
+    program = RulesProgram({}, rules(r={"each": "$number(x)", "fields": {"a": "y"}}), "jlens")
+    (bad,) = program.evaluate({"x": "p"}, {}, 10**6, most=3).bad
+    assert bad.rule == "r"

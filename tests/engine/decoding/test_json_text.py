@@ -107,6 +107,17 @@ def test_what_is_no_strict_document_is_refused(refused: Refused, body: bytes, co
     assert refused(body).code == code
 
 
+@pytest.mark.parametrize("values", [b"[],", b"{},", b"1,", b'"",', b"[[[[]]]],"], ids=lambda value: value.decode())
+def test_more_than_a_million_values_are_refused(refused: Refused, values: bytes) -> None:
+    failure = refused(b"[" + values * 1_000_001 + b"1]")
+    assert failure.code == "body_too_many_values"
+
+
+def test_commas_within_texts_are_no_values(decoded: Decode) -> None:
+    body = b'["' + b',[{\\"' * 1_000_001 + b'"]'
+    assert decoded(body) == json.loads(body)
+
+
 def test_nesting_of_201_levels_is_read(decoded: Decode) -> None:
     assert decoded(b"[" * 201 + b"]" * 201)
 

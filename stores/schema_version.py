@@ -1,0 +1,52 @@
+"""Whether the database has the newest tables, told without Alembic, which takes more memory than the whole store."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from sqlalchemy import MetaData, Table, inspect, select
+
+from stores.database import Database
+
+_VERSIONS = Path(__file__).parent / "migrations" / "versions"
+_ROOT = Path(__file__).resolve().parent.parent
+_SECONDS = 600.0
+
+
+class SchemaNotMigrated(Exception):
+    """The migrations did not run to their end; says why."""
+
+
+def newest_version() -> str:
+    """The version that this Tiffin needs: that of the last migration's file (NNNN_what_it_does.py)."""
+    return max(path.name[:4] for path in _VERSIONS.glob("[0-9]*.py"))
+
+
+def current_version(database: Database) -> str | None:
+    """The version of the database, None for an empty one."""
+    with database.engine.connect() as connection:
+        if not inspect(connection).has_table("alembic_version"):
+            return None
+        table = Table("alembic_version", MetaData(), autoload_with=connection)
+        return connection.scalar(select(table.c.version_num))
+
+
+def bring_up_to_date(database: Database) -> None:
+    """Migrates in a process of its own where anything is to be done. Raises SchemaNotMigrated."""
+    if current_version(database) == newest_version():
+        return
+    done = subprocess.run(
+        [sys.executable, "-m", "stores.schema"],
+        input=database.url.render_as_string(hide_password=False),
+        cwd=_ROOT,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))},
+        capture_output=True,
+        text=True,
+        timeout=_SECONDS,
+        check=False,
+    )
+    if done.returncode:
+        raise SchemaNotMigrated((done.stderr.strip().splitlines() or ["the migrations failed"])[-1])
