@@ -5,15 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from engine.decoding.media_types import media_type_of
 from engine.model import Feed, Provider
 
-_MEDIA_TYPES = {
-    "json": "application/json",
-    "ndjson": "application/x-ndjson",
-    "form": "application/x-www-form-urlencoded",
-    "csv": "text/csv",
-    "tsv": "text/tab-separated-values",
-}
 _VERDICT_STATUS = (("accepted", 200), ("unauthorized", 401), ("busy", 503), ("unavailable", 503))
 
 
@@ -55,7 +49,7 @@ def openapi(providers: Iterable[Provider], public_url: str, version: str) -> dic
 
 
 def _operation(provider: Provider, name: str, feed: Feed) -> dict[str, Any]:
-    content: dict[str, Any] = {_MEDIA_TYPES[format_]: {"schema": {}} for format_ in feed.accept}
+    content: dict[str, Any] = {media_type_of(name): {"schema": {}} for name in feed.formats}
     operation: dict[str, Any] = {
         "operationId": f"{provider.provider}_{name}".replace("-", "_"),
         "tags": [provider.title],
