@@ -51,13 +51,18 @@ def insert_of(dialect: Dialect) -> Any:
 
 
 def _positional(dialect: Dialect) -> Dialect:
+    # Any: whether these constructors count as typed depends on the order in which modules are checked.
+    module: Any
     if dialect.name == "postgresql":
-        from sqlalchemy.dialects.postgresql import psycopg
+        from sqlalchemy.dialects.postgresql import psycopg as module
 
-        return psycopg.dialect(paramstyle="format")  # type: ignore[no-untyped-call,no-any-return]
-    from sqlalchemy.dialects import sqlite
+        paramstyle = "format"
+    else:
+        from sqlalchemy.dialects import sqlite as module
 
-    return sqlite.dialect(paramstyle="qmark")  # type: ignore[no-untyped-call,no-any-return]
+        paramstyle = "qmark"
+    made: Dialect = module.dialect(paramstyle=paramstyle)
+    return made
 
 
 def statements(dialect: Dialect) -> Statements:

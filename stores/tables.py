@@ -259,9 +259,7 @@ failures = Table(
     Column("told_at", Moment),
     Index("failures_by_delivery", "delivery"),
     Index("failures_by_cause", "class", "code", "at"),
-    Index(
-        "failures_untold", "id", sqlite_where=text("told_at IS NULL"), postgresql_where=text("told_at IS NULL")
-    ),
+    Index("failures_untold", "id", sqlite_where=text("told_at IS NULL"), postgresql_where=text("told_at IS NULL")),
 )
 """Why deliveries, or elements of them, gave no commands. `data` is JSON as failure.schema.json has it.
 

@@ -145,10 +145,10 @@ def test_two_relays_keep_the_order_of_every_key(
     for round_ in range(10):
         for key in keys:
             id = f"{key}#{round_}"
-            database.add(id, shard=shard_of(key), kafka_key=key, data=b"[" + event(id) + b"]")
+            database.add(id, shard=shard_of(key), kafka_key=key, data=b"[" + event(id) + b"]", topic=topic)
     buses = [KafkaBus(BOOTSTRAP), KafkaBus(BOOTSTRAP)]
     relays = [
-        Relay(bus=bus, topic=topic, owner=owner, read=database.read, write=database.write, log=Lines(),
+        Relay(bus=bus, owner=owner, read=database.read, write=database.write, log=Lines(),
               clock=lambda: datetime.now(UTC), jitter=lambda: 0.0)
         for owner, bus in zip(("one", "two"), buses, strict=True)
     ]  # fmt: skip
