@@ -5,7 +5,7 @@ Offsets stand where the reader's work stands, in its own transaction; the bus is
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -76,7 +76,15 @@ class LogConsumer:
         return self._next[partition]
 
 
-def open_consumer(kafka_bootstrap: str | None, folder: Path, topic: str, group: str, start: Start) -> Consumer:
+def open_consumer(
+    kafka_bootstrap: str | None,
+    folder: Path,
+    topic: str,
+    group: str,
+    start: Start,
+    *,
+    kafka_settings: Mapping[str, str] | None = None,
+) -> Consumer:
     """A member of a Kafka consumer group when bootstrap servers are given, else the reader of the embedded log.
 
     Raises BusUnavailable where the embedded log cannot be opened.
@@ -84,5 +92,5 @@ def open_consumer(kafka_bootstrap: str | None, folder: Path, topic: str, group: 
     if kafka_bootstrap:
         from bus.kafka_groups import GroupConsumer
 
-        return GroupConsumer(kafka_bootstrap, topic, group, start)
+        return GroupConsumer(kafka_bootstrap, topic, group, start, kafka_settings)
     return LogConsumer(EmbeddedLog(folder / "bus.db"), topic, start, owns=True)

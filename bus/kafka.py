@@ -5,15 +5,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final, cast
 
 import orjson
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka import Message as Record
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
 
 from bus.cloudevents import CONTENT_TYPE, NotACloudEvent, to_binary, to_structured
 from bus.messages import BusUnavailable, Message, PublishError, Stored
@@ -27,6 +25,7 @@ NETWORK_SECONDS: Final = 5.0
 TAIL_SECONDS: Final = 0.1
 """How long a read at the end of a partition waits for one more message."""
 POLL_EVERY: Final = 500
+REFUSED_SIZE: Final = "broker_refused_size"
 
 _log = logging.getLogger("kafka")
 
@@ -57,10 +56,12 @@ class KafkaBus:
             until = time.monotonic() + REPORT_SECONDS
             try:
                 _send(producer, topic, messages, reports, until)
-                producer.flush(max(0.0, until - time.monotonic()))
+                _await_reports(producer, until)
             finally:
                 if any(report is not None and not report.permanent for report in reports):
                     self._give_up(producer)
+            if any(report is not None and report.code == REFUSED_SIZE for report in reports):
+                self._publish_singly(topic, messages, reports, until)
         if reports and all(report is UNCONFIRMED or _purged(report) for report in reports):
             raise BusUnavailable(f"no broker confirmed a message within {REPORT_SECONDS:g} s")
         return reports
@@ -95,22 +96,6 @@ class KafkaBus:
                 raise BusUnavailable(str(error)) from error
         return max(1, len(known[topic].partitions)) if topic in known else 1
 
-    def ensure_topics(self, topics: Iterable[str], partitions: int, replication: int) -> list[str]:
-        """Creates the topics that are missing and returns their names. Raises BusUnavailable."""
-        admin = AdminClient(self._common, logger=_log)
-        wanted = [NewTopic(name, partitions, replication) for name in topics]
-        created = []
-        for name, future in admin.create_topics(wanted).items():
-            try:
-                future.result(timeout=2 * NETWORK_SECONDS)
-                created.append(name)
-            except TimeoutError as error:
-                raise BusUnavailable(f"no answer about creating the topic {name}") from error
-            except KafkaException as error:
-                if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                    raise BusUnavailable(f"the topic {name} cannot be created: {error}") from error
-        return created
-
     def close(self) -> None:
         """Sends nothing more and closes every client."""
         with self._publishing, self._reading:
@@ -122,9 +107,28 @@ class KafkaBus:
                 self._looker.close()
             self._readers, self._looker = {}, None
 
+    def _publish_singly(
+        self, topic: str, messages: Sequence[Message], reports: list[PublishError | None], until: float
+    ) -> None:
+        """Finds the message that a broker took a whole batch for too large for, and gets the others through."""
+        for index, report in enumerate(reports):
+            if report is None or report.permanent:
+                continue
+            producer = self._producer = self._producer or _open_producer(self._common)
+            own: list[PublishError | None] = [UNCONFIRMED]
+            _send(producer, topic, messages[index : index + 1], own, until)
+            _await_reports(producer, until)
+            if own[0] is not None and own[0].code == REFUSED_SIZE:
+                own[0] = PublishError("oversized", own[0].message, permanent=True)
+            reports[index] = own[0]
+            if own[0] is not None:
+                self._give_up(producer)
+                if not own[0].permanent:
+                    return
+
     def _give_up(self, producer: Producer) -> None:
         producer.purge()
-        producer.flush(0)
+        _serve(producer, 0)
         self._producer = None
 
     def _consumer(self) -> Consumer:
@@ -206,6 +210,20 @@ def _open_producer(common: Mapping[str, Setting]) -> Producer:
     return Producer(producer_settings(common), logger=_log)
 
 
+def _serve(producer: Producer, seconds: float) -> None:
+    """Takes reports for a while. A fatal error is raised by itself; the reports that say what it meant follow."""
+    try:
+        producer.poll(seconds)
+    except KafkaException as error:
+        _log.warning("%s", error.args[0].str())
+
+
+def _await_reports(producer: Producer, until: float) -> None:
+    # Not `flush`: it goes on calling for reports while a fatal error is being raised, and loses them.
+    while len(producer) and (left := until - time.monotonic()) > 0:
+        _serve(producer, min(left, 0.1))
+
+
 def rejected(error: KafkaError) -> PublishError:
     """The report of a message that the client refused to take."""
     if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
@@ -216,12 +234,12 @@ def rejected(error: KafkaError) -> PublishError:
 def reported(error: KafkaError) -> PublishError:
     """The report of a message that did not arrive.
 
-    A broker that finds a batch too large says so of all its messages, innocent ones too, so only a
-    record that it names as invalid is rejected for good.
+    A broker that finds a batch too large says so of all its messages, innocent ones too: which one it is shows when
+    each is sent alone. A record that it names as invalid is rejected for good.
     """
     if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
         advice = "; set the topic's max.message.bytes to at least the producer's message.max.bytes"
-        return PublishError("broker_refused_size", error.str() + advice)
+        return PublishError(REFUSED_SIZE, error.str() + advice)
     permanent = error.code() == KafkaError.INVALID_RECORD
     return PublishError(error.name().lower().lstrip("_"), error.str(), permanent)
 
@@ -256,7 +274,7 @@ def _send(
             if not refusal.permanent:
                 return
         if index % POLL_EVERY == 0:
-            producer.poll(0)
+            _serve(producer, 0)
 
 
 def _offer(
@@ -277,7 +295,7 @@ def _offer(
         except BufferError:
             if time.monotonic() > until:
                 return UNCONFIRMED
-            producer.poll(0.1)
+            _serve(producer, 0.1)
         except KafkaException as error:
             return rejected(error.args[0])
 

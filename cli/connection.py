@@ -303,3 +303,27 @@ def override(id_: str, file: Path | None, nothing: bool, data: Path | None) -> N
             told = {"before": row.overrides, "after": text}
             audit.append(transaction, now(), operator(), "connection.override", id_, data=told)
     click.echo(f"{id_} overrides {file} from now on" if file else f"{id_} overrides nothing from now on")
+
+
+@connection.command()
+@click.argument("id_", metavar="ID")
+@click.argument("rate", type=click.FloatRange(min=0), required=False)
+@click.option("--default", "reset", is_flag=True, help="TIFFIN_RATE_CONNECTION holds again.")
+@data_option
+def limit(id_: str, rate: float | None, reset: bool, data: Path | None) -> None:
+    """Sets how many requests a second a connection may send; 0: no limit. Beyond it they get busy.
+
+    \b
+    Example:
+      tiffin connection limit con-1f2e3d4c 50
+    """
+    from cli.store import now, opened, operator
+    from flows.limits import SETTING
+    from stores import audit, connections
+
+    if (rate is None) != reset:
+        raise click.UsageError("give a RATE, or --default")
+    with opened(data) as store, store.writing() as transaction:
+        connections.set_setting(transaction, id_, SETTING, rate, now())
+        audit.append(transaction, now(), operator(), "connection.limit", id_, data={"rate": rate})
+    click.echo(f"{id_}: {'the default' if rate is None else 'no limit' if not rate else f'{rate:g} requests a second'}")

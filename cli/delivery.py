@@ -71,22 +71,39 @@ def show(id_: str, as_json: bool, data: Path | None) -> None:
       tiffin delivery show 0f3c6a… --json
     """
     from cli.store import opened
-    from stores import deliveries, failures
+    from flows.journal import objects_of
+    from stores import deliveries, failures, payloads
+    from stores.objects import ObjectsAway
 
+    lost = ""
     with opened(data) as store, store.reading() as transaction:
         found = deliveries.get(transaction, id_)
         outcomes = deliveries.outcomes_of(transaction, id_)
         wrong = failures.listed(transaction, {"delivery": id_, "resolved": True}, limit=1000)
-    if found is None:
-        raise InputProblem(f"There is no delivery {id_}. See: tiffin delivery list")
-    told = _told(found, outcomes, wrong)
+        if found is None:
+            raise InputProblem(f"There is no delivery {id_}. See: tiffin delivery list")
+        try:
+            found = payloads.whole(transaction, objects_of(store.settings), found)
+        except payloads.PayloadLost as error:
+            lost = f"({error})"
+        except ObjectsAway as error:
+            lost = f"(the object store is away: {error})"
+    told = _told(found, outcomes, wrong, lost)
     if as_json:
         print_json(told)
         return
     _print(told)
 
 
-def _told(found: Any, outcomes: list[Any], wrong: list[Any]) -> dict[str, Any]:
+def _body(found: Any) -> str:
+    if found.body_sealed:
+        return "(sealed: it holds a secret)"
+    text: str = found.body.decode("utf-8", "backslashreplace")
+    return text
+
+
+def _told(found: Any, outcomes: list[Any], wrong: list[Any], lost: str) -> dict[str, Any]:
+    """`lost` says why there is no payload, "" where there is one."""
     import orjson
 
     return {
@@ -101,10 +118,9 @@ def _told(found: Any, outcomes: list[Any], wrong: list[Any]) -> dict[str, Any]:
             "method": found.method,
             "url": found.url,
             "headers": orjson.loads(found.headers),
-            "body": "(sealed: it holds a secret)"
-            if found.body_sealed
-            else found.body.decode("utf-8", "backslashreplace"),
+            "body": lost or _body(found),
             "peer": found.peer,
+            "stands": found.place or "in the row",
         },
         "spec_hash": found.spec_hash,
         "attempts": [
@@ -177,6 +193,87 @@ def replay(ids: tuple[str, ...], yes: bool, as_json: bool, data: Path | None, **
         with opened(data) as store, store.reading() as transaction:
             chosen = list(deliveries.ids(transaction, filters))
     sys.exit(replay_all(data, chosen, yes, as_json))
+
+
+@delivery.command()
+@click.argument("ids", metavar="[ID]…", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="Every delivery with parked commands.")
+@click.option("--why", default="", help="Said in the audit.")
+@json_option
+@data_option
+def release(ids: tuple[str, ...], everything: bool, why: str, as_json: bool, data: Path | None) -> None:
+    """Hands commands that the bus refused for good back to the relay, once the cause is mended.
+
+    Without ids it lists the deliveries whose commands are parked.
+
+    \b
+    Example:
+      tiffin delivery release 019a0f3c6a… --why "the topic takes larger messages now"
+    """
+    from cli.store import now, opened, operator
+    from stores import audit, outbox
+
+    if ids and everything:
+        raise click.UsageError("name deliveries or say --all, not both")
+    with opened(data) as store:
+        with store.reading() as transaction:
+            parked = outbox.parked_deliveries(transaction)
+        if not ids and not everything:
+            _print_parked(parked, as_json)
+            return
+        released: dict[str, int] = {}
+        with store.writing() as transaction:
+            for id_ in ids or [one[0] for one in parked]:
+                released[id_] = outbox.unpark(transaction, id_)
+                if released[id_]:
+                    audit.append(transaction, now(), operator(), "delivery.release", id_, why)
+    if as_json:
+        print_json([{"delivery": id_, "rows": rows} for id_, rows in released.items()])
+    else:
+        click.echo(f"{sum(released.values())} rows of {sum(map(bool, released.values()))} deliveries released")
+    if nothing := [id_ for id_, rows in released.items() if not rows]:
+        raise InputProblem(f"no parked commands: {', '.join(nothing)}. See: tiffin delivery release")
+
+
+@delivery.command()
+@click.argument("id_", metavar="ID")
+@click.option("--why", required=True, help="Said in the audit.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+@data_option
+def erase(id_: str, why: str, yes: bool, as_json: bool, data: Path | None) -> None:
+    """Erases one delivery's payload everywhere: from its row, from object storage and from the archive.
+
+    What quotes it goes too: the results and the failures' messages and facts. That it came, what it came to and
+    the ids of its commands stay; commands on the bus are not recalled.
+
+    \b
+    Example:
+      tiffin delivery erase 019a0f3c6a… --why "asked for by the merchant"
+    """
+    from cli.archive import archive_of
+    from cli.store import opened, operator
+    from flows.archive import NotErasable
+
+    if not yes and sys.stdin.isatty():
+        click.confirm(f"Erase the payload of {id_} for ever?", abort=True)
+    with opened(data) as store:
+        try:
+            erased = archive_of(store).erase(id_, operator(), why)
+        except NotErasable as error:
+            raise InputProblem(str(error)) from None
+        store.forget_erased()
+    if as_json:
+        print_json({"delivery": id_, "erased": erased})
+    else:
+        click.echo("erased" if erased else "was erased before")
+
+
+def _print_parked(parked: list[tuple[str, int, int]], as_json: bool) -> None:
+    if as_json:
+        print_json([{"delivery": id_, "rows": rows, "commands": commands} for id_, rows, commands in parked])
+    else:
+        print_table(("delivery", "rows", "commands"), parked, "No parked commands.")
 
 
 def replay_all(data: Path | None, ids: list[str], yes: bool, as_json: bool) -> int:

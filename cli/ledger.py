@@ -89,7 +89,7 @@ def _on_the_bus(settings: Any) -> Iterator[tuple[str, str, bytes]]:
     from bus.tail import Tail
     from bus.topics import CATALOG_COMMANDS
 
-    bus = open_bus(settings.kafka_bootstrap, settings.data)
+    bus = open_bus(settings.kafka_bootstrap, settings.data, settings.kafka_settings)
     try:
         tail = Tail(bus, CATALOG_COMMANDS, from_beginning=True)
         while taken := tail.take(1000):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from getpass import getuser
 from pathlib import Path
+from typing import TypeVar
 
 from sqlalchemy import Connection
 
@@ -15,6 +16,8 @@ from flows.settings import Settings
 from stores.database import Database, open_database
 from stores.schema import migrate
 from stores.secrets import SecretBox
+
+T = TypeVar("T")
 
 
 def settings_of(data: Path | None) -> Settings:
@@ -47,6 +50,27 @@ class Store:
     @property
     def box(self) -> SecretBox:
         return secret_box(self.settings)
+
+    def read(self, job: Callable[[Connection], T], /) -> T:
+        """Runs a job that reads, on a connection of its own."""
+        with self.reading() as connection:
+            return job(connection)
+
+    def write(self, job: Callable[[Connection], T], /) -> T:
+        """Runs a job in a transaction of its own; what it removes leaves no copy in the file's free pages."""
+        with self.database.engine.connect().execution_options(writing=True) as connection, connection.begin():
+            if self.database.embedded:
+                connection.exec_driver_sql("PRAGMA secure_delete=ON")
+            return job(connection)
+
+    def forget_erased(self) -> None:
+        """Brings what was removed out of SQLite's write-ahead log too, as far as no reader holds it."""
+        if self.database.embedded:
+            raw = self.database.engine.raw_connection()
+            try:
+                raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            finally:
+                raw.close()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

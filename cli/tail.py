@@ -48,7 +48,7 @@ def tail(
         raise InputProblem(f"There is no data folder {settings.data}. Give --data, or start: tiffin serve")
     if follow is None:
         follow = not from_beginning or sys.stdout.isatty()
-    bus = open_bus(settings.kafka_bootstrap, settings.data)
+    bus = open_bus(settings.kafka_bootstrap, settings.data, settings.kafka_settings)
     try:
         _print(Tail(bus, topic, from_beginning=from_beginning), most, follow, as_json)
     except KeyboardInterrupt:

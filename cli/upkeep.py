@@ -63,9 +63,8 @@ def doctor(as_json: bool, data: Path | None) -> None:
     from cli.store import settings_of
 
     settings = settings_of(data)
-    findings = [
-        finding for look in (_folder, _key, _database, _providers, _bus) for finding in _examined(look, settings)
-    ]
+    looks = (_folder, _key, _database, _providers, _bus, _objects, _redis)
+    findings = [finding for look in looks for finding in _examined(look, settings)]
     if as_json:
         print_json(
             [{"what": what, "ok": not wrong, "problem": wrong, "next_step": todo} for what, wrong, todo in findings]
@@ -228,9 +227,67 @@ def _bus(settings: Any) -> Iterator[Finding]:
         yield f"{what} (not made yet)", "", ""
         return
     try:
-        bus = open_bus(settings.kafka_bootstrap, settings.data)
+        bus = open_bus(settings.kafka_bootstrap, settings.data, settings.kafka_settings)
         bus.end_offset(CATALOG_COMMANDS)
         bus.close()
     except Exception as error:
         yield what, str(error) or type(error).__name__, "Start it, or correct TIFFIN_KAFKA_BOOTSTRAP."
+        return
+    if settings.kafka_bootstrap:
+        yield from _topics(what, settings)
+    yield what, "", ""
+
+
+def _topics(what: str, settings: Any) -> Iterator[Finding]:
+    from bus import TOPICS, BusUnavailable
+    from bus.kafka_topics import KafkaTopics, Wanted
+
+    least = Wanted(partitions=1, replication=1, min_insync=1, retention_ms=0)
+    try:
+        found = KafkaTopics(settings.kafka_bootstrap, settings.kafka_settings).check(TOPICS, least)
+    except BusUnavailable as error:
+        yield what, str(error), "Allow it to describe topics."
+        return
+    for topic in found:
+        for problem in topic.problems:
+            yield what, f"topic {topic.name}: {problem}", "tiffin topics --check"
+
+
+def _objects(settings: Any) -> Iterator[Finding]:
+    from flows.journal import objects_of
+    from stores.objects import ObjectsAway
+
+    objects = objects_of(settings)
+    what = f"object store {objects.place}"
+    if not settings.object_store_url and not (settings.data / "objects").exists():
+        yield f"{what} (not made yet)", "", ""
+        return
+    try:
+        objects.put("doctor", b"written by tiffin doctor")
+        objects.delete("doctor")
+    except ObjectsAway as error:
+        yield what, str(error), "Start it, or correct TIFFIN_OBJECT_STORE_URL and its endpoint, region and keys."
+    yield what, "", ""
+
+
+def _redis(settings: Any) -> Iterator[Finding]:
+    what, url = "redis", settings.redis_url.get_secret_value()
+    if not url:
+        yield f"{what} (not set: each process counts its limits for itself)", "", ""
+        return
+    import asyncio
+
+    from stores.shared_buckets import RedisAway, SharedBuckets
+
+    async def ping() -> None:
+        buckets = SharedBuckets(url)
+        try:
+            await buckets.ping()
+        finally:
+            await buckets.close()
+
+    try:
+        asyncio.run(ping())
+    except (RedisAway, ValueError) as error:
+        yield what, f"does not answer ({error})", "Start it, or correct TIFFIN_REDIS_URL."
     yield what, "", ""

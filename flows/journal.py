@@ -19,14 +19,16 @@ from sqlalchemy import Connection as Transaction
 
 from engine.failures import Failure
 from engine.messages import Connection, IdempotencyKey, Ref
+from flows.large_bodies import LargeBodies
 from flows.mapping_cache import MappingCache
 from flows.providers import LoadedProvider
 from flows.settings import Settings
-from stores import claims, connections, counters, deliveries, ledger, mappings, specs
+from stores import claims, connections, counters, deliveries, ledger, mappings, payloads, specs
 from stores.claims import Standing
 from stores.database import Database, open_database
 from stores.deliveries import InFlight, StoredDelivery
 from stores.hot_reads import HotReads
+from stores.objects import Objects, ObjectsAway, ObjectStoreOptions
 from stores.records import Committed, Conclusion, RawDelivery
 from stores.schema_version import bring_up_to_date, require_up_to_date
 from stores.secrets import SecretBox, SecretKeyError, key_from_file, parse_key
@@ -84,6 +86,20 @@ def secret_box(settings: Settings) -> SecretBox:
     return SecretBox(key_from_file(settings.data / "secret.key"))
 
 
+def objects_of(settings: Settings) -> Objects:
+    """The object store; nothing is opened before it is used."""
+    return Objects(
+        ObjectStoreOptions(
+            settings.object_store_url,
+            settings.data / "objects",
+            settings.object_store_endpoint,
+            settings.object_store_region,
+            settings.object_store_access_key.get_secret_value(),
+            settings.object_store_secret_key.get_secret_value(),
+        )
+    )
+
+
 class Writer(Protocol):
     """What writes for a journal: a group writer, or its client in another process."""
 
@@ -116,6 +132,7 @@ class Journal:
         self._writer: Writer = writer or GroupWriter(
             self._database, max_rows=settings.queue_rows, max_bytes=settings.queue_bytes
         )
+        self._large = LargeBodies(objects_of(settings), settings.object_body, clock)
         self._started = False
         self._hot: HotReads | GroupReads | None = None
         self._working: set[str] = set()
@@ -184,6 +201,8 @@ class Journal:
             raise QueueFull
         self._working.add(raw.id)
         try:
+            if self._large.is_large(raw):
+                raw = await self._large.stored(raw)
             with _reported:
                 await self._writer.received(raw, owner=self._owner, lease_seconds=self._settings.lease)
         except BaseException:
@@ -278,7 +297,25 @@ class Journal:
         return await self.read(lambda transaction: connections.get(transaction, id, self._box, now))
 
     async def stored(self, delivery: str) -> StoredDelivery | None:
+        """A delivery's row: see `whole` for its payload."""
         return await self.read(lambda transaction: deliveries.get(transaction, delivery))
+
+    async def whole(self, stored: StoredDelivery) -> StoredDelivery:
+        """The delivery with its payload, wherever that stands. Raises PayloadLost and StoreUnavailable."""
+        if not stored.place:
+            return stored
+        try:
+            return await self._whole(stored)
+        except payloads.PayloadMissing:
+            # The archive may just have taken it elsewhere.
+            moved = await self.stored(stored.id)
+            return await self._whole(moved or stored)
+
+    async def _whole(self, stored: StoredDelivery) -> StoredDelivery:
+        try:
+            return await self.read(lambda transaction: payloads.whole(transaction, self._large.objects, stored))
+        except ObjectsAway as error:
+            raise StoreUnavailable from error
 
     async def next_attempt(self, delivery: str) -> int:
         return await self.read(lambda transaction: deliveries.next_attempt(transaction, delivery))

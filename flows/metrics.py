@@ -20,6 +20,7 @@ Refused = Literal[
     "no_handshake",
     "unknown_connection",
     "busy",
+    "rate_limited",
     "unavailable",
     "too_large",
     "hung_up",

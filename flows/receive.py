@@ -7,6 +7,7 @@ one that names no connection is only counted.
 from __future__ import annotations
 
 import asyncio
+import math
 import secrets
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -26,6 +27,7 @@ from flows.certificates import Certificates, CertificateUnavailable
 from flows.connections import Connections, Directory, candidates, verified
 from flows.handshakes import Handshaking
 from flows.journal import Journal, QueueFull, StoreUnavailable
+from flows.limits import Limits
 from flows.logging import logger
 from flows.metrics import Metrics, Refused
 from flows.overrides import effective
@@ -76,11 +78,13 @@ class Receiver:
         *,
         public_url: str,
         max_body: int,
+        limits: Limits | None = None,
         certificates: Certificates | None = None,
     ) -> None:
         self._providers, self._directory, self._journal = providers, directory, journal
         self._attempts, self._metrics, self.gate = attempts, metrics, gate
         self._public_url, self._max_body = public_url, max_body
+        self.limits = limits or Limits(0, 0, 1)
         self.certificates = certificates or Certificates()
         self._handshaking = Handshaking(directory, journal, metrics, attempts.apart, public_url=public_url)
         self._secrecy: dict[str, Secrecy] = {
@@ -112,6 +116,12 @@ class Receiver:
         """The answer to a request that is not taken in: busy or unavailable."""
         self._metrics.refused(verdict)
         return target.provider.interpreter.reply(target.feed, verdict, urls=self._urls(target.provider))
+
+    def limited(self, target: Target, wait: float) -> Reply:
+        """The answer to a request beyond a limit: busy, to come again in `wait` seconds at the earliest."""
+        self._metrics.refused("rate_limited")
+        reply = target.provider.interpreter.reply(target.feed, "busy", urls=self._urls(target.provider))
+        return later(reply, math.ceil(wait))
 
     async def receive(self, target: Target, request: Request) -> Reply:
         """The answer, once everything that it says is durable. Raises Unrouted where only handshakes have the
@@ -155,6 +165,8 @@ class Receiver:
         if refusal is not None:
             return await self._unauthorized(target, request, found, refusal.failure)
         connection = found[0]
+        if wait := self.limits.connection(connection):
+            return self.limited(target, wait)
         if target.provider.interpreter.feeds[target.feed].feed.issue is not None:
             return self._issued(target, request, connection)
         loaded, obstacle = await effective(self._journal, target.provider, connection)
@@ -311,6 +323,15 @@ class Receiver:
 def _new_id(received_at: datetime) -> str:
     """128 random bits behind the time in milliseconds: the store's trees then grow at their ends."""
     return f"{int(received_at.timestamp() * 1000):012x}{secrets.token_hex(16)}"
+
+
+def later(reply: Reply, seconds: int) -> Reply:
+    """The reply with a Retry-After of at least so many seconds."""
+    name, value = "retry-after", str(seconds)
+    given = [said for header, said in reply.headers if header.lower() == name]
+    if given and (not given[0].isdigit() or int(given[0]) >= seconds):
+        return reply
+    return reply._replace(headers=(*((h, v) for h, v in reply.headers if h.lower() != name), (name, value)))
 
 
 def with_delivery(reply: Reply, delivery: str) -> Reply:

@@ -22,6 +22,7 @@ from flows.providers import LoadedProvider
 from flows.receipts import item_results
 from flows.sealing import opened
 from stores.deliveries import InFlight, StoredDelivery
+from stores.payloads import PayloadLost
 from stores.records import Conclusion
 
 MOST_ATTEMPTS = 3
@@ -96,7 +97,11 @@ class Recovery:
             return
         assert loaded is not None
         assert connection is not None
-        request = opened(stored, self._journal.unseal)
+        try:
+            request = opened(await self._journal.whole(stored), self._journal.unseal)
+        except PayloadLost as lost:
+            await self._journal.concluded(parked(stored, taken.attempts, _lost(lost), self._clock()))
+            return
         loaded, obstacle = await effective(self._journal, loaded, connection)
         attempt = Attempt(stored.id, taken.attempts, loaded, stored.feed, connection, request, obstacle=obstacle)
         await self._attempts.run(attempt, lambda _: None)
@@ -125,6 +130,10 @@ def _obstacle(stored: StoredDelivery, taken: InFlight, no_feed: bool, no_connect
             "Add the connection again under the same id and replay the delivery.",
         )
     return None
+
+
+def _lost(lost: PayloadLost) -> Failure:
+    return Failure("processing", lost.code, str(lost), "Bring the object back and replay the delivery.")
 
 
 def parked(stored: StoredDelivery, attempt: int, failure: Failure, at: datetime) -> Conclusion:

@@ -20,6 +20,7 @@ from flows.overrides import effective
 from flows.providers import LoadedProvider
 from flows.sealing import opened
 from stores.deliveries import StoredDelivery
+from stores.payloads import PayloadLost
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,10 @@ class Replay:
         loaded = self._providers.get(stored.provider)
         if loaded is None or stored.feed not in loaded.interpreter.feeds:
             return _not_run(delivery, "feed_missing", "No loaded provider file has its feed.")
-        request = opened(stored, self._journal.unseal)
+        try:
+            request = opened(await self._journal.whole(stored), self._journal.unseal)
+        except PayloadLost as lost:
+            return _not_run(delivery, lost.code, str(lost))
         try:
             connection = await self._connection(stored, loaded, request)
         except Unauthorized as refusal:

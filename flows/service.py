@@ -7,6 +7,7 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 import schemas
 from flows.admission import Gate
@@ -15,6 +16,7 @@ from flows.certificates import Certificates
 from flows.connections import Directory
 from flows.folder import FolderLock
 from flows.journal import Journal, StoreUnavailable, database_url, secret_box
+from flows.limits import Limits
 from flows.logging import logger
 from flows.metrics import Metrics
 from flows.project import ProjectionHealth
@@ -24,6 +26,7 @@ from flows.recover import Recovery
 from flows.replay import Replay
 from flows.retention import Retention
 from flows.settings import Settings
+from flows.shared_limits import SharedLimits
 from flows.writer_client import WriterClient
 from flows.writer_process import Start, WriterHere
 
@@ -57,6 +60,8 @@ class Service:
         self._patient = patient
         self.metrics = Metrics()
         self.gate = Gate(settings.body_bytes)
+        self.limits = Limits(settings.rate_connection, settings.rate_address, settings.rate_burst)
+        self._shared: SharedLimits | None = None
         self.owner = secrets.token_hex(8)
         self.providers: Mapping[str, LoadedProvider] = {}
         self.writer: WriterHere | WriterClient | None = None
@@ -116,6 +121,7 @@ class Service:
             self.gate,
             public_url=settings.public_url,
             max_body=settings.max_body,
+            limits=self.limits,
             certificates=certificates,
         )
         self.recovery = Recovery(self.providers, self.directory, self.journal, self.attempts, self.metrics, self._clock)
@@ -131,6 +137,7 @@ class Service:
             settings.data.absolute(),
             "embedded" if settings.embedded else self.owner,
             settings.log_level,
+            settings.kafka_settings,
         )
         if not self._apart:
             return WriterHere(start, max_rows=settings.queue_rows, max_bytes=settings.queue_bytes)
@@ -160,6 +167,13 @@ class Service:
             loop.create_task(self.recovery.run(self.settings.lease / 3)),
             loop.create_task(retention.run()),
         ]
+        if url := self.settings.redis_url.get_secret_value():
+            # Imported here because the client's memory is of no use to a set-up without Redis.
+            from stores.shared_buckets import SharedBuckets
+
+            log: Any = logger("tiffin.limits")
+            self._shared = SharedLimits(self.limits, SharedBuckets(url), log)
+            self._background.append(loop.create_task(self._shared.run()))
 
     async def _recover_left(self) -> None:
         try:
@@ -179,6 +193,9 @@ class Service:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
         self._background = []
+        if self._shared is not None:
+            await self._shared.close()
+            self._shared = None
         if hasattr(self, "receiver"):
             await self.receiver.drained()
         if hasattr(self, "attempts"):
@@ -200,6 +217,9 @@ class Service:
             found["views"] = _said(self.writer.projection)
             if self.writer.health.state in ("backing_off", "stopped"):
                 found["bus"] = "away: commands wait in the outbox"
+        if self._shared is not None:
+            there = await self._shared.answers()
+            found["redis"] = "ok" if there else "away: each process counts its limits for itself"
         return found
 
     async def connection_counts(self) -> dict[str, int]:

@@ -8,7 +8,7 @@ import typing
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -27,11 +27,20 @@ def _without_slash(value: object) -> object:
     return value.rstrip("/") if isinstance(value, str) else value
 
 
+def _split(options: SecretStr) -> list[tuple[str, str, str]]:
+    return [option.partition("=") for option in options.get_secret_value().split()]
+
+
 class Settings(BaseSettings):
     """The settings of one process, from TIFFIN_* variables or a .env file beside it. Frozen."""
 
     model_config = SettingsConfigDict(
-        env_prefix="TIFFIN_", env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True
+        env_prefix="TIFFIN_",
+        env_file=".env",
+        extra="ignore",
+        frozen=True,
+        env_ignore_empty=True,
+        hide_input_in_errors=True,  # some are secrets
     )
 
     data: Path = Field(Path("data"), description="Folder of the embedded database, bus and secret key.")
@@ -42,6 +51,32 @@ class Settings(BaseSettings):
         description="Connections to PostgreSQL in a process's pool; a serving one has up to 7 more.",
     )
     kafka_bootstrap: str = Field("", description="Kafka's host:port list; empty: the embedded log in the data folder.")
+    kafka_options: SecretStr = Field(
+        SecretStr(""),
+        description="More librdkafka settings: name=value pairs separated by spaces.",
+    )
+    object_store_url: str = Field(
+        "", description="Object store: file:///folder, s3://bucket/prefix …; empty: a folder in the data folder."
+    )
+    object_store_endpoint: str = Field("", description="URL of an S3-compatible server; empty: that of AWS.")
+    object_store_region: str = Field("", description="Region of the S3 bucket; empty: from the environment.")
+    object_store_access_key: SecretStr = Field(
+        SecretStr(""), description="Access key id for S3; empty: from the environment or the host's role."
+    )
+    object_store_secret_key: SecretStr = Field(
+        SecretStr(""), description="Secret access key for S3; empty: from the environment or the host's role."
+    )
+    object_body: int = Field(MIB, ge=0, description="Bodies above this many bytes are stored as objects at once.")
+    redis_url: SecretStr = Field(
+        SecretStr(""), description="Redis, through which processes share limits; empty: each counts for itself."
+    )
+    rate_connection: float = Field(
+        0.0, ge=0, description="Requests a second of one connection; beyond it they get busy; 0: no limit."
+    )
+    rate_address: float = Field(
+        0.0, ge=0, description="Requests a second from one address (of IPv6, one /64); 0: no limit."
+    )
+    rate_burst: float = Field(10.0, gt=0, description="Seconds of a rate that may come at once.")
     providers: Path = Field(Path("providers"), description="Folder of the provider files.")
     public_url: Annotated[str, BeforeValidator(_without_slash)] = Field(
         "http://127.0.0.1:8000", description="URL at which providers reach this server; signatures cover it."
@@ -82,6 +117,18 @@ class Settings(BaseSettings):
         if self.body_bytes < self.max_body:
             raise ValueError("TIFFIN_BODY_BYTES must be at least TIFFIN_MAX_BODY")
         return self
+
+    @field_validator("kafka_options")
+    @classmethod
+    def _pairs(cls, value: SecretStr) -> SecretStr:
+        if any(not name or not sign for name, sign, _ in _split(value)):
+            raise ValueError("name=value pairs separated by spaces are expected")
+        return value
+
+    @property
+    def kafka_settings(self) -> dict[str, str]:
+        """TIFFIN_KAFKA_OPTIONS as librdkafka takes it."""
+        return {name: given for name, _, given in _split(self.kafka_options)}
 
     @property
     def embedded(self) -> bool:

@@ -22,9 +22,9 @@ import socket
 import struct
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -34,7 +34,8 @@ from sqlalchemy import Connection
 
 from bus import Bus, BusUnavailable, open_bus
 from bus.consumers import open_consumer
-from bus.topics import CATALOG_COMMANDS
+from bus.topics import CATALOG_COMMANDS, INTEGRATION_FAILURES
+from flows.failure_relay import FailureRelay
 from flows.logging import configure_logging, logger
 from flows.project import GROUP, ProjectionHealth, Projector
 from flows.relay import Relay, RelayHealth
@@ -60,6 +61,7 @@ class Start:
     data: Path
     relay_owner: str
     log_level: str
+    kafka_settings: Mapping[str, str] = field(default_factory=dict)
 
 
 class Ready(NamedTuple):
@@ -125,8 +127,9 @@ class Writing:
         self._database = open_database(start.database_url, pool=_POOL)
         self._start = start
         self.writer = GroupWriter(self._database, max_rows=max_rows, max_bytes=max_bytes)
-        self._bus: Bus | None = None
+        self._buses: list[Bus] = []
         self._relay: Relay | None = None
+        self._failures: FailureRelay | None = None
         self._projector: Projector | None = None
 
     @property
@@ -139,10 +142,14 @@ class Writing:
 
     def start(self) -> None:
         """Raises BusUnavailable."""
-        self._bus = open_bus(self._start.kafka_bootstrap, self._start.data)
+        # One each: a topic that takes nothing holds up whoever publishes to it, and nobody else.
+        for _ in range(2):
+            self._buses.append(open_bus(self._start.kafka_bootstrap, self._start.data, self._start.kafka_settings))
+        commands, failures = self._buses
         log: Any = logger("tiffin.relay")
+        failures_log: Any = logger("tiffin.failures")
         self._relay = Relay(
-            bus=self._bus,
+            bus=commands,
             owner=self._start.relay_owner,
             read=self._read,
             write=self.writer.call,
@@ -150,10 +157,26 @@ class Writing:
             jitter=random.random,
             log=log,
         )
+        self._failures = FailureRelay(
+            bus=failures,
+            topic=INTEGRATION_FAILURES,
+            owner=self._start.relay_owner,
+            read=self._read,
+            write=self.writer.call,
+            clock=lambda: datetime.now(UTC),
+            log=failures_log,
+        )
         projection_log: Any = logger("tiffin.projection")
         start = self._start
         self._projector = Projector(
-            open_consumer=partial(open_consumer, start.kafka_bootstrap, start.data, CATALOG_COMMANDS, GROUP),
+            open_consumer=partial(
+                open_consumer,
+                start.kafka_bootstrap,
+                start.data,
+                CATALOG_COMMANDS,
+                GROUP,
+                kafka_settings=start.kafka_settings,
+            ),
             read=self._read,
             write=self.writer.call,
             clock=lambda: datetime.now(UTC),
@@ -164,17 +187,20 @@ class Writing:
         self.writer.on_commit = self._relay.wake
         self._relay.on_moved = self._projector.wake
         self._relay.start()
+        self._failures.start()
         self._projector.start()
 
     def stop(self) -> None:
         """Ends the loops after the round in hand, writes what waits and closes everything."""
         if self._projector is not None:
             self._projector.stop(_STOP_SECONDS)
+        if self._failures is not None:
+            self._failures.stop(_STOP_SECONDS)
         if self._relay is not None:
             self._relay.stop(_STOP_SECONDS)
             self.writer.stop()
-        if self._bus is not None:
-            self._bus.close()
+        for bus in self._buses:
+            bus.close()
         self._database.close()
 
     def _read(self, job: Callable[[Connection], T]) -> T:

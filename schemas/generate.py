@@ -1,6 +1,7 @@
 """Writes what is made from the provider file's models: `python -m schemas.generate`.
 
-schemas/provider.schema.json, docs/reference/provider-file.md and docs/reference/diagnostics.md.
+schemas/provider.schema.json, docs/reference/provider-file.md and docs/reference/diagnostics.md; and, from the
+canonical schemas, schemas/asyncapi.json.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.model import Provider
+from schemas.asyncapi import asyncapi
 from schemas.diagnostics import diagnostics
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -139,12 +141,18 @@ def _visible(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text)
 
 
+def asyncapi_text() -> str:
+    """What stands on the bus, for whoever reads it."""
+    return json.dumps(asyncapi("1"), indent=2, ensure_ascii=False) + "\n"
+
+
 Files = Mapping[str, Callable[[], str]]
 
 FILES: Files = {
     "schemas/provider.schema.json": schema_text,
     "docs/reference/provider-file.md": reference_text,
     "docs/reference/diagnostics.md": diagnostics_text,
+    "schemas/asyncapi.json": asyncapi_text,
 }
 """What is written where, from the repository's root."""
 

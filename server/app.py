@@ -43,6 +43,7 @@ def create_app(service: Service) -> ASGIApp:
             Route("/readyz", readyz, methods=["GET"]),
             Route("/metrics", metrics, methods=["GET"]),
             Route("/openapi.json", openapi_document, methods=["GET"]),
+            Route("/asyncapi.json", asyncapi_document, methods=["GET"]),
         ],
         exception_handlers={HTTPException: _http_problem, StoreUnavailable: _store_away, Exception: _fault},
     )
@@ -122,6 +123,14 @@ async def openapi_document(request: Request) -> Response:
     service: Service = request.app.state.service
     providers = (loaded.interpreter.provider for loaded in service.providers.values())
     return JSONResponse(openapi(providers, service.settings.public_url, _version()))
+
+
+async def asyncapi_document(request: Request) -> Response:
+    # Imported here because few ask for it and every process would keep it.
+    from schemas.asyncapi import asyncapi
+
+    service: Service = request.app.state.service
+    return JSONResponse(asyncapi(_version(), service.settings.kafka_bootstrap))
 
 
 def _version() -> str:

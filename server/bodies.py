@@ -3,6 +3,7 @@
 BodyRefused
 ├── too_large      more bytes than allowed, declared or streamed
 ├── busy           the gate has no room
+├── rate_limited   the address, or the connection that the URL names, sent too many; `wait` seconds are left
 ├── body_timeout   it did not arrive in time
 └── hung_up        the client went away before the end
 """
@@ -16,13 +17,14 @@ from starlette.types import Receive, Scope
 
 from flows.admission import Gate
 
-Reason = Literal["too_large", "busy", "body_timeout", "hung_up"]
+Reason = Literal["too_large", "busy", "rate_limited", "body_timeout", "hung_up"]
 
 
 class BodyRefused(Exception):
-    def __init__(self, reason: Reason) -> None:
+    def __init__(self, reason: Reason, wait: float = 0.0) -> None:
         super().__init__(reason)
         self.reason: Reason = reason
+        self.wait = wait
 
 
 def declared_length(scope: Scope) -> int | None:

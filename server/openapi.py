@@ -103,6 +103,7 @@ def _fixed_paths() -> Mapping[str, Any]:
         },
         "/metrics": {"get": {"summary": "Prometheus metrics", **guarded}},
         "/openapi.json": {"get": {"summary": "This document", **guarded}},
+        "/asyncapi.json": {"get": {"summary": "What stands on the bus, as AsyncAPI 3", **guarded}},
         "/": {"get": {"summary": "Providers, feeds and counts", **guarded}},
     }
 

@@ -102,6 +102,8 @@ class Webhooks:
         declared = declared_length(scope)
         body = Body(self._receiver.gate, target.most)
         try:
+            if wait := self._too_fast(target, scope):
+                raise BodyRefused("rate_limited", wait)
             if declared is not None:
                 body.reserve(declared)
             if not self._receiver.has_room(declared or 0):
@@ -119,11 +121,26 @@ class Webhooks:
             body.release()
         await _send(send, reply)
 
+    def _too_fast(self, target: Target, scope: Scope) -> float:
+        """How many seconds whoever sends this has to wait, as far as that can be told before the body is read."""
+        limits = self._receiver.limits
+        wait = limits.address(self._caller(scope, tuple(scope["headers"]))) if limits.by_address else 0.0
+        if wait or not limits.any_connection:
+            return wait
+        named = target.connection
+        if not named and b"connection=" in scope["query_string"]:
+            query = query_pairs(scope["query_string"].decode("latin-1"))
+            named = next((value for name, value in query if name == "connection"), "")
+        return limits.named(named) if named else 0.0
+
+    def _caller(self, scope: Scope, headers: tuple[tuple[bytes, bytes], ...]) -> str:
+        client = scope.get("client")
+        return self._peer(client[0] if client else "", headers)
+
     def _request(self, scope: Scope, body: bytes) -> Request:
         query: str = scope["query_string"].decode("latin-1")
         path: str = scope["raw_path"].decode("latin-1")
         headers = tuple(scope["headers"])
-        client = scope.get("client")
         return Request(
             scope["method"],
             f"{self._public_url}{path}?{query}" if query else self._public_url + path,
@@ -131,7 +148,7 @@ class Webhooks:
             query_pairs(query),
             headers,
             body,
-            self._peer(client[0] if client else "", headers),
+            self._caller(scope, headers),
             self._clock(),
         )
 
@@ -141,6 +158,8 @@ class Webhooks:
             return
         if refused.reason == "busy":
             reply = self._receiver.refused(target, "busy")
+        elif refused.reason == "rate_limited":
+            reply = self._receiver.limited(target, refused.wait)
         else:
             self._metrics.refused(refused.reason)
             reply = _body_reply(refused.reason, target.most)

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from engine.messages import EntityVersion
 from stores.claims import Claims
+from stores.failure_sums import MINUTE
 from stores.outbox import ids_text, picked
 from stores.records import Committed, Conclusion, Group, RawDelivery, State
 from stores.shards import shard_of
@@ -37,6 +38,7 @@ class Batch:
         self._sql = sql
         self._claims = Claims(self._cursor, sql)
         self._rows: dict[str, list[tuple[Any, ...]]] = {}
+        self._duplicates: Counter[tuple[int, str, str, str, str]] = Counter()
 
     def expect(self, entries: Sequence[Any]) -> None:
         """Told beforehand what will be received and concluded: of use where it saves round trips."""
@@ -50,7 +52,7 @@ class Batch:
         self._add(
             self._sql.put_delivery,
             (raw.id, micros(raw.received_at), raw.tenant, raw.provider, raw.connection, raw.feed, raw.method, raw.url,
-             raw.headers, raw.sealed, raw.body, raw.body_sealed, raw.peer, raw.spec_hash, raw.quarantined),
+             raw.headers, raw.sealed, raw.body, raw.body_sealed, raw.peer, raw.spec_hash, raw.quarantined, raw.place),
         )  # fmt: skip
         if not raw.quarantined:
             self._add(self._sql.put_in_flight, (raw.id, flight.owner, flight.lease_until, 1))
@@ -81,6 +83,10 @@ class Batch:
         for sql, rows in self._rows.items():
             self._cursor.executemany(sql, rows)
         self._rows = {}
+        if self._duplicates:
+            rows = [(*of, "duplicate", "duplicate", count, False) for of, count in self._duplicates.items()]
+            self._cursor.executemany(self._sql.put_sum, rows)
+            self._duplicates.clear()
 
     def stands(self, what: Flight | Conclusion) -> bool:
         """Whether the row of an entry is there."""
@@ -160,7 +166,9 @@ class Batch:
              c.external_merchant, c.external_store, c.merchant_id, c.store_id, c.spec_hash, c.results,
              c.entities if groups else "[]", ids_text(groups)),
         )  # fmt: skip
-        if state != "duplicate":
+        if state == "duplicate":
+            self._duplicates[at - at % MINUTE, c.tenant, c.provider, c.connection, c.feed] += 1
+        else:
             for cls, code, data in c.failures:
                 self._add(
                     self._sql.put_failure,

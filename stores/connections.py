@@ -96,6 +96,17 @@ def enable(transaction: Transaction, id: str, at: datetime) -> None:
     transaction.execute(update(connections).where(connections.c.id == id).values(disabled_at=None))
 
 
+def set_setting(transaction: Transaction, id: str, name: str, value: Any, at: datetime) -> None:
+    """Sets one of a connection's settings; None removes it. Raises ConnectionUnknown."""
+    _touch(transaction, id, at)
+    c = connections.c
+    settings = dict(transaction.scalar(select(c.settings).where(c.id == id)) or {})
+    settings.pop(name, None)
+    if value is not None:
+        settings[name] = value
+    transaction.execute(update(connections).where(c.id == id).values(settings=settings))
+
+
 def _touch(transaction: Transaction, id: str, at: datetime) -> None:
     c = connections.c
     if transaction.execute(update(connections).where(c.id == id).values(changed_at=at)).rowcount == 0:

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, and_, func, insert, or_, select, update
 
 from engine.failures import Failure
+from stores import failure_sums
 from stores.records import RawDelivery, State
 from stores.tables import deliveries, failures, in_flight, moment, outcomes
 
@@ -33,6 +34,7 @@ class StoredDelivery:
     peer: str
     spec_hash: str
     quarantined: str
+    place: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,9 +208,11 @@ def quarantine(
     connection.execute(
         insert(failures).values(
             {**owner, "delivery": id, "attempt": 1, "at": at, "class": failure.cls, "code": failure.code,
-             "data": failure.to_json()}
+             "data": failure.to_json(), "told_at": at}
         )
     )  # fmt: skip
+    # Whoever does not know the secret can send any number of these: the topic of failures gets sums.
+    failure_sums.add(connection, at, failure.cls, failure.code, owner)
 
 
 def evict_quarantined(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,6 +10,8 @@ from typing import Any
 from sqlalchemy import Connection, Select, func, select, update
 
 from stores.tables import failures
+
+CHUNK = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,7 @@ class StoredFailure:
     data: Mapping[str, Any]
     resolved_at: datetime | None
     resolved_by: str | None
+    told_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,3 +103,17 @@ def resolve_delivery(connection: Connection, delivery: str, before_attempt: int,
         .values(resolved_at=at, resolved_by=who)
     )
     return connection.execute(statement).rowcount
+
+
+def untold(connection: Connection, limit: int) -> list[StoredFailure]:
+    """The oldest failures that the topic of failures has not yet had."""
+    f = failures.c
+    statement = select(failures).where(f.told_at.is_(None)).order_by(f.id).limit(limit)
+    return [StoredFailure(*row) for row in connection.execute(statement)]
+
+
+def told(connection: Connection, ids: Sequence[int], at: datetime) -> None:
+    """Says that the topic of failures has them."""
+    f = failures.c
+    for start in range(0, len(ids), CHUNK):
+        connection.execute(update(failures).where(f.id.in_(ids[start : start + CHUNK])).values(told_at=at))

@@ -59,7 +59,7 @@ COLUMNS = (
     outbox.c.created_at,
     outbox.c.topic,
 )
-NEXT_STEP = "Mend the cause, then release the delivery's parked commands to the relay."
+NEXT_STEP = "Mend the cause, then run: tiffin delivery release ID."
 
 
 class Pending(NamedTuple):
@@ -245,6 +245,14 @@ def unpark(connection: Connection, delivery: str) -> int:
     """Hands a delivery's parked rows back to the relay; returns how many."""
     chosen = (outbox.c.delivery == delivery, outbox.c.shard < 0)
     return connection.execute(update(outbox).where(*chosen).values(shard=-1 - outbox.c.shard)).rowcount
+
+
+def parked_deliveries(connection: Connection) -> list[tuple[str, int, int]]:
+    """(delivery, rows, commands) of every delivery with parked rows, oldest first."""
+    o = outbox.c
+    statement = select(o.delivery, func.count(), func.sum(o["count"])).where(o.shard < 0)
+    rows = connection.execute(statement.group_by(o.delivery).order_by(func.min(o.id)))
+    return [(delivery, rows_, int(commands)) for delivery, rows_, commands in rows]
 
 
 def oldest_pending(connection: Connection) -> datetime | None:

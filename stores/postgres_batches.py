@@ -42,6 +42,7 @@ class _Sql(NamedTuple):
     outcomes_of: str
     put_outbox: str
     put_failure: str
+    put_sum: str
     put_mapping: str
     mapping_of: str
     drop_mapping: str
@@ -61,8 +62,9 @@ def _sql() -> _Sql:
         outcomes_of=arrays.read_many(
             t.outcomes, ["delivery"], ["delivery", "attempt", "state", "commands", "holder", "stale", "command_ids"]
         ),
-        put_outbox=arrays.insert_many(t.outbox, without=["id"]),
-        put_failure=arrays.insert_many(t.failures, without=["id", "resolved_at", "resolved_by"]),
+        put_outbox=arrays.insert_many(t.outbox, without=["id", "topic"]),
+        put_failure=arrays.insert_many(t.failures, without=["id", "resolved_at", "resolved_by", "told_at"]),
+        put_sum=arrays.insert_many(t.failure_sums, without=["id"]),
         put_mapping=arrays.insert_many(
             t.mappings,
             without=["id", "valid_to"],
@@ -111,6 +113,7 @@ class Memory:
             s.put_outcome: self._put_outcomes,
             s.put_outbox: lambda rows: self._write(self._sql.put_outbox, rows),
             s.put_failure: lambda rows: self._write(self._sql.put_failure, rows),
+            s.put_sum: lambda rows: self._write(self._sql.put_sum, rows),
             s.put_mapping: lambda rows: self._mappings.put(rows),
         }
 

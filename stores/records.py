@@ -21,7 +21,8 @@ class RawDelivery(NamedTuple):
     `headers` is a JSON array of [name, value] pairs in Latin-1 text, secrets replaced by a placeholder;
     `sealed` holds what was replaced, encrypted (empty: nothing was). `body_sealed` says that `body` is
     itself ciphertext because authentication finds a secret in it. `quarantined` is the auth failure's
-    code for a request that did not verify, "" otherwise.
+    code for a request that did not verify, "" otherwise. `place` says where the body stands if not in the row:
+    see stores.payloads.
     """
 
     id: str
@@ -39,6 +40,7 @@ class RawDelivery(NamedTuple):
     peer: str
     spec_hash: str
     quarantined: str = ""
+    place: str = ""
 
 
 class Group(NamedTuple):

@@ -113,10 +113,12 @@ def _claim(
         .order_by(shards.c.shard)
         .limit(limit)
         .with_for_update(skip_locked=True)
+        # Not a subquery: PostgreSQL may run that once a row, each time with other rows within the limit.
+        .cte("wanted")
     )
     statement = (
         update(shards)
-        .where(shards.c.shard.in_(wanted), _free(now))
+        .where(shards.c.shard.in_(select(wanted.c.shard)), _free(now))
         .values(owner=owner, fence=shards.c.fence + 1, lease_until=until)
         .returning(shards.c.shard, shards.c.fence)
     )

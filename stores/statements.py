@@ -22,7 +22,8 @@ class Statements:
     drop_in_flight: str  # delivery
     put_outcome: str  # every column
     put_outbox: str  # every column but id and topic
-    put_failure: str  # every column but id, resolved_at and resolved_by
+    put_failure: str  # every column but id, resolved_at, resolved_by and told_at
+    put_sum: str  # every column but id
     put_mapping: str  # tenant, provider, kind, within, external_id, canonical_id, valid_from, source
     mapping_of: str  # tenant, provider, kind, within, external_id
     key_of: str  # tenant, provider, key_text → delivery, state, written, until
@@ -50,13 +51,18 @@ def insert_of(dialect: Dialect) -> Any:
 
 
 def _positional(dialect: Dialect) -> Dialect:
+    # Any: whether these constructors count as typed depends on the order in which modules are checked.
+    module: Any
     if dialect.name == "postgresql":
-        from sqlalchemy.dialects.postgresql import psycopg
+        from sqlalchemy.dialects.postgresql import psycopg as module
 
-        return psycopg.dialect(paramstyle="format")  # type: ignore[no-untyped-call]
-    from sqlalchemy.dialects import sqlite
+        paramstyle = "format"
+    else:
+        from sqlalchemy.dialects import sqlite as module
 
-    return sqlite.dialect(paramstyle="qmark")
+        paramstyle = "qmark"
+    made: Dialect = module.dialect(paramstyle=paramstyle)
+    return made
 
 
 def statements(dialect: Dialect) -> Statements:
@@ -90,7 +96,8 @@ def statements(dialect: Dialect) -> Statements:
         drop_in_flight=text(delete(t.in_flight).where(equal(t.in_flight, "delivery"))),
         put_outcome=put(o),
         put_outbox=put(t.outbox, "id", "topic"),
-        put_failure=put(t.failures, "id", "resolved_at", "resolved_by"),
+        put_failure=put(t.failures, "id", "resolved_at", "resolved_by", "told_at"),
+        put_sum=put(t.failure_sums, "id"),
         put_mapping=text(mapping.on_conflict_do_nothing()),
         mapping_of=text(
             select(m.c.canonical_id).where(

@@ -76,6 +76,7 @@ deliveries = Table(
     Column("peer", Text, nullable=False),
     Column("spec_hash", Text, nullable=False),
     Column("quarantined", Text, nullable=False),
+    Column("place", Text, nullable=False, server_default=""),
     Index("deliveries_by_time", "received_at", "id"),
     Index(
         "deliveries_quarantined",
@@ -86,7 +87,7 @@ deliveries = Table(
         postgresql_where=text("quarantined <> ''"),
     ),
 )
-"""Requests as received. A quarantined one names its auth failure's code."""
+"""Requests as received. A quarantined one names its auth failure's code. `place`: see stores.payloads."""
 
 in_flight = Table(
     "in_flight",
@@ -255,10 +256,62 @@ failures = Table(
     Column("data", JSON, nullable=False),
     Column("resolved_at", Moment),
     Column("resolved_by", Text),
+    Column("told_at", Moment),
     Index("failures_by_delivery", "delivery"),
     Index("failures_by_cause", "class", "code", "at"),
+    Index("failures_untold", "id", sqlite_where=text("told_at IS NULL"), postgresql_where=text("told_at IS NULL")),
 )
-"""Why deliveries, or elements of them, gave no commands. `data` is JSON as failure.schema.json has it."""
+"""Why deliveries, or elements of them, gave no commands. `data` is JSON as failure.schema.json has it.
+
+`told_at` is when the topic of failures, or a sum for it, had it.
+"""
+
+failure_sums = Table(
+    "failure_sums",
+    metadata,
+    Column("id", _Serial, primary_key=True, autoincrement=True),
+    Column("minute", Moment, nullable=False),
+    Column("tenant", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("connection", Text, nullable=False),
+    Column("feed", Text, nullable=False),
+    Column("class", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("closed", Boolean, nullable=False),
+    # The id goes into the event's: SQLite must not give it to another.
+    sqlite_autoincrement=True,
+)
+"""What the topic of failures is told as a sum. Open rows are added up into a closed one, which is published."""
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("fence", BigInteger, nullable=False),
+    Column("lease_until", Moment, nullable=False),
+)
+"""Who does what only one may do at a time."""
+
+segments = Table(
+    "segments",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("provider", Text, nullable=False),
+    Column("day", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("spare_key", Text, nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("first_id", Text, nullable=False),
+    Column("last_id", Text, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Index("segments_by_day", "day", "provider"),
+)
+"""Archived payloads: Parquet files in object storage. See flows.archive for the states."""
 
 connections = Table(
     "connections",

@@ -14,6 +14,7 @@ from confluent_kafka import Producer
 from bus import Message
 from bus.kafka import KafkaBus
 from bus.kafka_groups import GroupConsumer
+from bus.kafka_topics import KafkaTopics, Wanted
 from bus.messages import BusUnavailable, Stored
 
 GENEROUS = 60.0
@@ -41,7 +42,7 @@ def topic(cluster: str, mock: str) -> Iterator[str]:
     name = f"groups-{uuid.uuid4().hex[:8]}"
     bus = KafkaBus(cluster)
     if cluster != mock:  # the mock cluster makes topics of four partitions when they are written to
-        bus.ensure_topics([name], 4, 1)
+        KafkaTopics(cluster).ensure([name], Wanted(4, 1, 1))
     assert bus.publish(name, [message(n) for n in range(40)]) == [None] * 40
     yield name
     bus.close()

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, text
 
 from bus.kafka import KafkaBus
 from bus.kafka_groups import GroupConsumer
+from bus.kafka_topics import KafkaTopics, Wanted
 from flows.logging import logger
 from flows.project import Projector
 from flows.rebuild import Rebuilt, rebuild
@@ -55,7 +56,7 @@ def kafka(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, str, KafkaBus]
         pytest.skip("no Kafka: TIFFIN_TEST_KAFKA_BOOTSTRAP is not set")
     topic = f"views-{uuid.uuid4().hex[:8]}"
     bus = KafkaBus(bootstrap)
-    bus.ensure_topics([topic], 4, 1)
+    KafkaTopics(bootstrap).ensure([topic], Wanted(4, 1, 1))
     monkeypatch.setattr("flows.rebuild.CATALOG_COMMANDS", topic)
     yield bootstrap, topic, bus
     bus.close()

@@ -51,3 +51,14 @@ def test_a_body_larger_than_all_bodies_together_is_refused():
 
 def test_secrets_are_not_shown():
     assert "hush-hush" not in repr(Settings(admin_key="hush-hush", secret_key="hush-hush"))
+
+
+def test_options_for_kafka_are_pairs():
+    options = Settings(kafka_options="security.protocol=SASL_SSL sasl.password=a=b").kafka_settings
+    assert options == {"security.protocol": "SASL_SSL", "sasl.password": "a=b"}
+
+
+def test_a_wrong_secret_setting_is_not_quoted():
+    with pytest.raises(ValidationError) as error:
+        Settings(kafka_options="hush-hush")
+    assert "hush-hush" not in str(error.value)

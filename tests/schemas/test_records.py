@@ -12,7 +12,7 @@ from engine.failures import Failure
 FAILURE = Failure("mapping", "unmapped", "The store is not mapped.", "Map it.", facts={"kind": "store"})
 
 
-@pytest.mark.parametrize("name", ["failure", "cloudevent"])
+@pytest.mark.parametrize("name", ["failure", "cloudevent", "failure-event", "view-event"])
 def test_a_schema_is_sound(name: str) -> None:
     Draft202012Validator.check_schema(schemas.schema(name))
 

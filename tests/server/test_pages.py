@@ -63,3 +63,8 @@ def test_with_an_admin_key_only_the_open_paths_are_open(settings, start):
     status = {path: running.client.get(path).status_code for path in ("/", "/metrics", "/openapi.json", "/healthz")}
     assert status == {"/": 401, "/metrics": 401, "/openapi.json": 401, "/healthz": 200}
     assert running.post(stock()).status_code == 200
+
+
+def test_asyncapi_has_the_topics(running):
+    channels = running.client.get("/asyncapi.json").json()["channels"]
+    assert {"catalog.commands", "integration.failures"} < {channel["address"] for channel in channels.values()}

@@ -1,0 +1,184 @@
+"""Moves failures from the database to the topic of failures: each once, sums of a minute where they may be many.
+
+One process at a time does it, under a lease. A crash between publishing and marking publishes the same ids with
+the same content again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from sqlalchemy import Connection
+
+from bus.messages import Bus, Message
+from flows.failure_events import failure_message, sum_message
+from flows.relay import Log, Runs
+from stores import failure_sums, failures, leases
+from stores.failure_sums import MINUTE
+from stores.tables import micros, moment
+
+LEASE = "failures"
+ROWS = 1000
+_POLL, _LEASE_SECONDS, _LONGEST_BACKOFF = 1.0, 60.0, 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class FailureRelayHealth:
+    """How it does. `published` counts events of this process."""
+
+    state: Literal["starting", "running", "backing_off", "stopped"] = "starting"
+    last_error: str = ""
+    published: int = 0
+
+
+class NotTaken(Exception):
+    """The bus may take the oldest event later."""
+
+
+class FailureRelay:
+    """The relay of failures of one process, on a thread of its own. See Relay for what is handed in."""
+
+    def __init__(
+        self,
+        *,
+        bus: Bus,
+        topic: str,
+        owner: str,
+        read: Runs,
+        write: Runs,
+        clock: Callable[[], datetime],
+        log: Log,
+        poll: float = _POLL,
+    ) -> None:
+        self._bus, self._topic, self._owner = bus, topic, owner
+        self._read, self._write, self._clock, self._log = read, write, clock, log
+        self._poll = poll
+        self._fence: int | None = None
+        self._renew_at: datetime | None = None
+        self._faults = 0
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="failure-relay", daemon=True)
+        self.health = FailureRelayHealth()
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, timeout: float | None = None) -> bool:
+        """Ends after the round in hand and gives the lease back. False: still busy after `timeout` s."""
+        self._stopping.set()
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def move(self) -> int:
+        """One round; returns how many events it moved. Raises what the bus or the database raise."""
+        now = self._clock()
+        if not self._read(lambda connection: _is_due(connection, _minute(now))) or not self._holds(now):
+            return 0
+        return self._move_failures() + self._move_sums(_minute(now))
+
+    def _holds(self, now: datetime) -> bool:
+        if self._fence is not None and self._renew_at is not None and now < self._renew_at:
+            return True
+        if not self._read(lambda connection: leases.is_free(connection, LEASE, self._owner, now)):
+            self._fence = None
+            return False
+        until = now + timedelta(seconds=_LEASE_SECONDS)
+        self._fence = self._write(lambda connection: leases.take(connection, LEASE, self._owner, now, until))
+        # A round has two calls to the bus, each shorter than a third of the lease.
+        self._renew_at = now + timedelta(seconds=_LEASE_SECONDS / 4)
+        return self._fence is not None
+
+    def _move_failures(self) -> int:
+        rows = self._read(lambda connection: failures.untold(connection, ROWS))
+        ids = self._sent([row.id for row in rows], [failure_message(row) for row in rows])
+        now = self._clock()
+        return self._settle(ids, lambda connection: failures.told(connection, ids, now))
+
+    def _move_sums(self, minute: datetime) -> int:
+        if self._read(lambda connection: failure_sums.open_before(connection, minute)):
+            self._settle([0], lambda connection: failure_sums.close(connection, minute))
+        sums = self._read(lambda connection: failure_sums.closed(connection, ROWS))
+        ids = self._sent([one.id for one in sums], [sum_message(one) for one in sums])
+        return self._settle(ids, lambda connection: failure_sums.told(connection, ids))
+
+    def _sent(self, ids: Sequence[int], messages: Sequence[Message]) -> list[int]:
+        """The rows whose message is on the bus, or never will be: up to the first that may still get there."""
+        reports = self._bus.publish(self._topic, messages) if messages else []
+        settled: list[int] = []
+        for id, report in zip(ids, reports, strict=True):
+            if report is not None:
+                self._log.warning("failure_not_told", row=id, code=report.code, reason=report.message)
+            if report is not None and not report.permanent:
+                if not settled:
+                    raise NotTaken(f"{report.code}: {report.message}")
+                break
+            settled.append(id)
+        return settled
+
+    def _settle(self, ids: Sequence[int], job: Callable[[Connection], object]) -> int:
+        if not ids:
+            return 0
+        fence = self._fence
+
+        def fenced(connection: Connection) -> bool:
+            if fence is None or not leases.stands(connection, LEASE, self._owner, fence):
+                return False
+            job(connection)
+            return True
+
+        if not self._write(fenced):
+            self._fence = None
+            return 0
+        return len(ids)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                wait = self._attempt()
+            except Exception:  # a log that cannot be written to stops no relay either
+                wait = _LONGEST_BACKOFF
+            self._stopping.wait(wait)
+        self.health = dataclasses.replace(self.health, state="stopped")
+        try:
+            self._write(lambda connection: leases.release(connection, LEASE, self._owner))
+        except Exception as error:
+            self._log.warning("failure_relay_kept_its_lease", reason=repr(error))
+
+    def _attempt(self) -> float:
+        """One round; returns how many seconds to wait."""
+        try:
+            moved = self.move()
+        except Exception as error:
+            self._faults += 1
+            wait = min(_LONGEST_BACKOFF, self._poll * 2.0 ** min(self._faults - 1, 30))
+            self.health = dataclasses.replace(
+                self.health, state="backing_off", last_error=f"{type(error).__name__}: {error}"
+            )
+            self._log.warning("failure_relay_failed", reason=repr(error), failures=self._faults, retry_in=wait)
+            return wait
+        if self._faults:
+            self._log.info("failure_relay_recovered", failures=self._faults)
+        self._faults = 0
+        self.health = FailureRelayHealth("running", "", self.health.published + moved)
+        return 0 if moved >= ROWS else self._poll
+
+
+def _minute(at: datetime) -> datetime:
+    """The beginning of the minute."""
+    whole = micros(at)
+    return moment(whole - whole % MINUTE)
+
+
+def _is_due(connection: Connection, minute: datetime) -> bool:
+    """Whether anything waits to be told."""
+    return bool(
+        failures.untold(connection, 1)
+        or failure_sums.closed(connection, 1)
+        or failure_sums.open_before(connection, minute)
+    )
