@@ -22,9 +22,10 @@ from engine.jsonata import EngineName, JsonataError, Program
 from engine.messages import Connection, Outcome, Ref, Reply, Request, Result
 from engine.model import Event, Expression, Feed, Provider, Rule
 from engine.plans import Local, RulePlan, make_plans
-from engine.reading import Head, Reading, ValuesProgram, as_text
+from engine.reading import Head, Reading, ValuesProgram, as_text, expression_failure
 from engine.replies import ReplyWriter
 from engine.signatures import verify
+from engine.snapshots import SnapshotProgram, watched
 from engine.unread import all_ignored
 
 _KINDS_PER_STORE = {"pos": frozenset({"item", "variant", "category", "addon_group", "addon"})}
@@ -44,18 +45,19 @@ class Branch:
     replies: ReplyWriter
     elements: tuple[tuple[str, tuple[str, ...]], ...]
     elements_program: Program | None
+    snapshots: SnapshotProgram | None
 
 
 class CompiledFeed:
     """A feed with everything that can be prepared before the first request."""
 
-    def __init__(self, name: str, feed: Feed, provider: Provider, engine: EngineName) -> None:
+    def __init__(self, name: str, feed: Feed, provider: Provider, canon: Canon, engine: EngineName) -> None:
         self.name, self.feed = name, feed
         self.path = feed.path or name
         connection = feed.connection or provider.connection
         self.connection = Program(connection.text, engine) if connection else None
         self.event = ValuesProgram(feed.let, {"e": feed.event}, engine) if feed.event else None
-        make = functools.partial(_branch, name, feed, provider, engine)
+        make = functools.partial(_branch, name, feed, provider, canon, engine)
         self.plain = make(None)
         self.events = {key: make(event) for key, event in (feed.events or {}).items()}
 
@@ -63,7 +65,7 @@ class CompiledFeed:
         return self.events.get(event, self.plain)
 
 
-def _branch(name: str, feed: Feed, provider: Provider, engine: EngineName, event: Event | None) -> Branch:
+def _branch(name: str, feed: Feed, provider: Provider, canon: Canon, engine: EngineName, event: Event | None) -> Branch:
     rules = {**feed.commands, **(event.commands if event else {})}
     head = Head(name, feed, event, engine)
     levels = (*((event.replies,) if event else ()), feed.replies, provider.replies)
@@ -81,6 +83,7 @@ def _branch(name: str, feed: Feed, provider: Provider, engine: EngineName, event
         ReplyWriter(levels, engine),
         tuple((each, tuple(names)) for each, names in by_each.items()),
         Program(elements.text, engine) if elements else None,
+        SnapshotProgram(head.lets, rules, canon, engine) if any(watched(rules)) else None,
     )
 
 
@@ -91,7 +94,7 @@ class Interpreter:
         self.provider, self.spec_hash = provider, spec_hash
         self._canon = canon
         self._replies = ReplyWriter((provider.replies,), engine)
-        self.feeds = {name: CompiledFeed(name, feed, provider, engine) for name, feed in provider.feeds.items()}
+        self.feeds = {name: CompiledFeed(name, feed, provider, canon, engine) for name, feed in provider.feeds.items()}
         self._policies: Mapping[str, Policy] = {
             **_POLICIES,
             **{str(kind): policy for kind, policy in provider.unmapped.items()},
@@ -174,7 +177,13 @@ class Interpreter:
         compiled = self.feeds[reading.feed]
         branch = compiled.branch(reading.event)
         plans = self._plans(reading.feed, reading.event, reading.connection.currency, reading.connection.time_zone)
-        return draft(reading, branch.program, plans, self._per_store, compiled.feed.limits.elements)
+        drafted = draft(reading, branch.program, plans, self._per_store, compiled.feed.limits.elements)
+        if branch.snapshots is None:
+            return drafted
+        try:
+            return drafted._replace(sightings=branch.snapshots.read(reading, plans))
+        except JsonataError as error:
+            raise Refusal(expression_failure(error, branch.program.fast)) from None
 
     def plans_of(self, feed: str) -> tuple[RulePlan, ...]:
         """The plans of all rules of a feed, those of its events too, with the file's own defaults."""
@@ -198,6 +207,8 @@ class Interpreter:
         claim = _claim(reading, claimant or delivery)
         outcome = outcome_of(drafted, ids, provider.provider, provider.revision, claim, delivery)
         if outcome.verdict == "parked" and not outcome.failures:
+            if any(presence.whole for presence in outcome.presences):
+                return outcome._replace(verdict="accepted")
             return self._nothing_emitted(reading, outcome)
         return outcome
 

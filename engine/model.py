@@ -112,6 +112,21 @@ Duration = Annotated[
 """Seconds, written as `30s`, `10m`, `2h`, `1d`."""
 
 
+def percent_of(value: object) -> object:
+    if isinstance(value, str) and (found := re.fullmatch(r"(\d{1,3})%", value)) and int(found[1]) <= 100:
+        return int(found[1])
+    if type(value) is int and 0 <= value <= 100:
+        return value
+    raise PydanticCustomError("percent_expected", "a part is expected in percent, such as 30%")
+
+
+Percent = Annotated[
+    int,
+    BeforeValidator(percent_of, json_schema_input_type=Annotated[str, Field(pattern=r"^\d{1,3}%$")]),
+]
+"""0 to 100, written as `30%`."""
+
+
 Whole = Annotated[int, Strict()]
 Flag = Annotated[bool, Strict()]
 
@@ -496,6 +511,16 @@ class Version(Node):
     as_: Literal["integer", "timestamp", "text"] = Field("timestamp", alias="as", description="How versions compare.")
 
 
+class Snapshot(Node):
+    """The payload is everything there is: what was there before and is absent now is retired."""
+
+    within: Literal["store", "item", "merchant"] = Field(description="Where the payload is everything there is.")
+    when: Expression | None = Field(None, description="Only a payload for which this is true is a snapshot.")
+    guard: Percent = Field(
+        30, description="When more than this part would be retired, the delivery waits for a person."
+    )
+
+
 class Rule(Node):
     """How one kind of command comes out of a payload."""
 
@@ -513,7 +538,10 @@ class Rule(Node):
         | None
     ) = Field(None, description="Orders updates of one entity.")
     commands: dict[str, Rule] = Field(default_factory=dict, description="Rules run for each element.")
-    snapshot: Unbuilt = Field(None, description="What is absent from the payload is retired.")
+    snapshot: Snapshot | None = Field(None, description="What is absent from the payload is retired.")
+    emit: Literal["all", "changed"] = Field(
+        "all", description="changed: an entity about which nothing new is told gives no command."
+    )
     fetch: Unbuilt = Field(None, description="Asks the provider for what a thin event leaves out.")
 
 

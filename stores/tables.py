@@ -365,15 +365,13 @@ members = Table(
     Column("tenant", Text, nullable=False),
     Column("provider", Text, nullable=False),
     Column("scope", Text, nullable=False),
-    Column("entity", Text, nullable=False),
-    Column("kafka_key", Text, nullable=False),
-    Column("data", LargeBinary, nullable=False),
+    Column("external_id", Text, nullable=False),
+    Column("retire", LargeBinary, nullable=False),
     Column("told", Text, nullable=False),
-    Column("present", Boolean, nullable=False),
-    PrimaryKeyConstraint("tenant", "provider", "scope", "entity"),
+    PrimaryKeyConstraint("tenant", "provider", "scope", "external_id"),
     sqlite_with_rowid=False,
 )
-"""Who belongs to a snapshot's scope. `data` is its Retire command; `told` hashes what was last written of it."""
+"""Who was seen in a scope. `retire` has the data of its Retire command; `told` hashes what was last told of it."""
 
 snapshots = Table(
     "snapshots",
@@ -381,7 +379,8 @@ snapshots = Table(
     Column("tenant", Text, nullable=False),
     Column("provider", Text, nullable=False),
     Column("scope", Text, nullable=False),
-    Column("at_order", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("received", Text, nullable=False),
     Column("delivery", Text, nullable=False),
     PrimaryKeyConstraint("tenant", "provider", "scope"),
     sqlite_with_rowid=False,

@@ -32,6 +32,7 @@ from engine.checker.readers import readers
 from engine.checker.samples import samples as unread_samples
 from engine.checker.secret_names import secret_names
 from engine.checker.sites import Context
+from engine.checker.snapshots import snapshots
 from engine.checker.syntax import syntax
 from engine.checker.values import values
 from engine.checker.variables import variables
@@ -61,6 +62,7 @@ RULES: tuple[Rule, ...] = (
     paths,
     idempotency,
     deltas,
+    snapshots,
     authentication,
     secret_names,
     local_defaults,

@@ -117,6 +117,7 @@ def _branch_sites(branch: Feed | Event, lets: Lets, feed: str) -> Iterator[Site]
             yield Site(part, "key", feed, lets)
     for rule in branch.commands.values():
         yield from _rule_expression_sites(rule, lets, feed)
+        yield from _snapshot_sites(rule, lets, feed)
     yield from _reply_sites(branch.replies, feed, lets)
 
 
@@ -148,6 +149,14 @@ def _rule_expression_sites(rule: Rule, lets: Lets, feed: str) -> Iterator[Site]:
         yield Site(version, "version", feed, lets)
     for nested in rule.commands.values():
         yield from _rule_expression_sites(nested, lets, feed)
+
+
+def _snapshot_sites(rule: Rule, lets: Lets, feed: str) -> Iterator[Site]:
+    """Whether a payload is a snapshot is asked of the whole payload, with the names of its feed."""
+    if rule.snapshot and rule.snapshot.when:
+        yield Site(rule.snapshot.when, "when", feed, lets, later=frozenset(rule.let))
+    for nested in rule.commands.values():
+        yield from _snapshot_sites(nested, lets, feed)
 
 
 def _field_sites(spec: FieldSpec, lets: Lets, feed: str) -> Iterator[Site]:
