@@ -222,14 +222,24 @@ def try_(
         query=pairs(queries, "=", "name=value"),
     )
     trial = try_request(
-        interpreter, feed, request, connection, before.mappings, verify=bool(secrets), create=unmapped == "create"
+        interpreter,
+        feed,
+        request,
+        connection,
+        before.mappings,
+        verify=bool(secrets),
+        create=unmapped == "create",
+        views=before.views,
     )
     if as_json:
         print_json(trial.to_json())
     else:
         _print_trial(trial.to_json(), trial.stages, bool(secrets))
-    if trial.verdict not in ("accepted", "ignored", "duplicate"):
+    if trial.verdict not in _WELL:
         sys.exit(1)
+
+
+_WELL = ("accepted", "ignored", "duplicate", "answered")
 
 
 def _body(path: Path) -> bytes:
@@ -237,7 +247,7 @@ def _body(path: Path) -> bytes:
 
 
 def _print_trial(told: dict[str, Any], stages: Any, verified: bool) -> None:
-    colour = {"accepted": "green", "ignored": "green", "duplicate": "green"}.get(told["verdict"], "red")
+    colour = "green" if told["verdict"] in _WELL else "red"
     click.echo(f"verdict   {click.style(told['verdict'], fg=colour)}")
     click.echo(f"feed      {told['feed']}{f' · event {event}' if (event := told['event']) else ''}")
     click.echo(f"key       {told['idempotency_key'] or 'none'}")

@@ -22,6 +22,7 @@ from engine.jsonata import EngineName, JsonataError, Program
 from engine.messages import Connection, Outcome, Ref, Reply, Request, Result
 from engine.model import Event, Expression, Feed, Provider, Rule
 from engine.plans import Local, RulePlan, make_plans
+from engine.questions import Question, QuestionsProgram
 from engine.reading import Head, Reading, ValuesProgram, as_text, expression_failure
 from engine.replies import ReplyWriter
 from engine.signatures import verify
@@ -57,6 +58,7 @@ class CompiledFeed:
         connection = feed.connection or provider.connection
         self.connection = Program(connection.text, engine) if connection else None
         self.event = ValuesProgram(feed.let, {"e": feed.event}, engine) if feed.event else None
+        self.questions = QuestionsProgram(feed.let, feed.answer, engine) if feed.answer else None
         make = functools.partial(_branch, name, feed, provider, canon, engine)
         self.plain = make(None)
         self.events = {key: make(event) for key, event in (feed.events or {}).items()}
@@ -172,6 +174,15 @@ class Interpreter:
         )
         return Outcome("parked" if feed.otherwise == "park" else "rejected", failures=(failure,))
 
+    def asks(self, feed: str) -> bool:
+        """Whether a feed answers questions: its requests are no deliveries."""
+        return self.feeds[feed].questions is not None
+
+    def questions(self, reading: Reading) -> tuple[Question, ...]:
+        """What a request to such a feed asks. Raises Refusal."""
+        program = self.feeds[reading.feed].questions
+        return program.read(reading) if program else ()
+
     def draft(self, reading: Reading) -> Draft:
         """Evaluates the rules. Raises Refusal."""
         compiled = self.feeds[reading.feed]
@@ -253,12 +264,16 @@ class Interpreter:
         failure: Failure | None = None,
         receipt: Mapping[str, Any] | None = None,
         urls: Mapping[str, str] | None = None,
+        views: Mapping[str, Any] | None = None,
     ) -> Reply:
-        """The answer to the provider. `receipt` is what the receipt URL would show, JSON values only."""
+        """The answer to the provider. `receipt` is what the receipt URL would show, `views` what `$view` holds;
+        JSON values only."""
         event = reading.event if reading else ""
         writer = self.feeds[feed].branch(event).replies if feed else self._replies
         problem = failure or next(iter(outcome.failures if outcome else ()), None)
         bindings: dict[str, Any] = {"receipt": dict(receipt or {}), "urls": dict(urls or {})}
+        if views is not None:
+            bindings["view"] = dict(views)
         if problem is not None:
             bindings["problem"] = problem.to_json()
         document = None

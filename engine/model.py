@@ -622,6 +622,21 @@ class Ignored(Node):
     because: str = Field(description="Why, for a person.")
 
 
+class Answer(Node):
+    """What is looked up in a view, to be read in the reply as `$view` and its name."""
+
+    view: Literal["store_status", "items"] = Field(
+        description="store_status: a store with its status; items: {items, page, size, more}, with variants."
+    )
+    store: Expression | None = Field(None, description="The provider's id of the store; items: default the merchant's.")
+    only: Expression | None = Field(None, description="items: SKUs or the provider's ids of those that are wanted.")
+    page: Expression | None = Field(None, description="items: the page's number, from 1 on.")
+    size: Whole = Field(50, ge=1, le=1000, description="items: how many a page has.")
+    ids: Literal["canonical", "external"] = Field(
+        "canonical", description="external: as the provider names them, where they are mapped."
+    )
+
+
 Accept = Literal["json", "ndjson", "form", "csv", "tsv"]
 
 
@@ -657,7 +672,9 @@ class Feed(Node):
     ignore: tuple[Ignored, ...] = Field((), description="What is left unread, and why.")
     replies: Replies = Field(default_factory=lambda: Replies(), description="Before the file's.")
     ack: Literal["persisted"] | None = Field(None, description="Answer once the request is durable, before the work.")
-    answer: Unbuilt = Field(None, description="Answers a question from a view.")
+    answer: dict[str, Answer] | None = Field(
+        None, min_length=1, description="A question that is answered from the views, by the name under $view."
+    )
 
     @model_validator(mode="after")
     def _events_said(self, info: ValidationInfo) -> Feed:
@@ -669,8 +686,13 @@ class Feed(Node):
             raise PydanticCustomError(
                 "otherwise_missing", "say what happens to any other event: otherwise: reject, ignore or park"
             )
-        if self.events is None and not self.commands:
-            raise PydanticCustomError("nothing_to_do", "a feed needs commands, or event and events")
+        if self.answer is not None:
+            if self.commands or self.events is not None or self.ack or self.idempotency != "none":
+                raise PydanticCustomError(
+                    "answer_alone", "a question makes no commands: no commands, events or ack, and idempotency: none"
+                )
+        elif self.events is None and not self.commands:
+            raise PydanticCustomError("nothing_to_do", "a feed needs commands, event and events, or answer")
         return self
 
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from engine.failures import Failure, Unauthorized
+from engine.failures import Failure, Refusal, Unauthorized
 from engine.messages import Connection, Outcome, Reply, Request
 from engine.reading import Reading
 from flows.admission import Gate
@@ -25,6 +25,7 @@ from flows.journal import Journal, QueueFull, StoreUnavailable
 from flows.logging import logger
 from flows.metrics import Metrics, Refused
 from flows.providers import LoadedProvider
+from flows.questions import answers
 from flows.receipts import receipt
 from flows.sealing import Secrecy, sealed, secrecy_of
 from stores.records import RawDelivery
@@ -76,6 +77,8 @@ class Receiver:
             name: secrecy_of(loaded.interpreter.provider) for name, loaded in providers.items()
         }
         self._later: set[asyncio.Task[None]] = set()
+        self.questions = 0
+        """Questions that were answered and not yet counted in the store."""
 
     def target(self, family: str, provider: str, connection: str, method: str, tail: str) -> Target:
         """Raises Unrouted."""
@@ -122,6 +125,8 @@ class Receiver:
         if refusal is not None:
             return await self._unauthorized(target, request, found, refusal.failure)
         connection = found[0]
+        if target.provider.interpreter.asks(target.feed):
+            return await self._answered(target, request, connection)
         raw = self._raw(target, request, connection)
         started = perf_counter()
         await self._journal.received(raw)
@@ -136,6 +141,22 @@ class Receiver:
             self._journal.left(raw.id)
         observe("total", perf_counter() - began)
         return reply
+
+    async def _answered(self, target: Target, request: Request, connection: Connection) -> Reply:
+        """The answer to a question: nothing of it is kept."""
+        interpreter, feed = target.provider.interpreter, target.feed
+        reading: Reading | None = None
+        verdict, outcome, views = "accepted", Outcome("accepted"), None
+        try:
+            reading = interpreter.read(feed, request, connection)
+            asked = interpreter.questions(reading)
+            views = await self._journal.read(lambda transaction: answers(transaction, connection, asked))
+        except Refusal as refusal:
+            outcome = interpreter.refused(refusal.failure)
+            verdict = outcome.verdict
+        self.questions += 1
+        self._metrics.answered(connection.provider, feed, "answered" if verdict == "accepted" else verdict)
+        return interpreter.reply(feed, verdict, reading=reading, outcome=outcome, urls=self._urls(), views=views)
 
     def _work_later(self, attempt: Attempt) -> None:
         size = len(attempt.request.body)
@@ -197,12 +218,14 @@ class Receiver:
     ) -> Reply:
         interpreter = target.provider.interpreter
         shown: dict[str, Any] = {}
-        if found:
+        if found and not interpreter.asks(target.feed):
             raw = self._raw(target, request, found[0] if len(found) == 1 else None, failure.code)
             await self._journal.quarantined(raw, failure)
             self._metrics.answered(interpreter.provider.provider, target.feed, "unauthorized")
             self._metrics.failed(interpreter.provider.provider, target.feed, "auth")
             shown = receipt(self._public_url, raw.id, "unauthorized", 0, (failure,))
+        elif found:
+            self._metrics.answered(interpreter.provider.provider, target.feed, "unauthorized")
         else:
             self._metrics.refused("unknown_connection")
         return interpreter.reply(target.feed, "unauthorized", failure=failure, receipt=shown, urls=self._urls())

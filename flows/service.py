@@ -26,6 +26,7 @@ from flows.writer_client import WriterClient
 from flows.writer_process import Start, WriterHere
 
 _log = logger("tiffin.service")
+_COUNT_SECONDS = 5.0
 
 
 def _now() -> datetime:
@@ -136,7 +137,23 @@ class Service:
         self._background = [
             loop.create_task(self._recover_left()),
             loop.create_task(self.recovery.run(self.settings.lease / 3)),
+            loop.create_task(self._count_questions()),
         ]
+
+    async def _count_questions(self) -> None:
+        """Adds questions to the ledger's counters, a few seconds late: none of them waits for a commit."""
+        while True:
+            await asyncio.sleep(_COUNT_SECONDS)
+            await self._note_questions()
+
+    async def _note_questions(self) -> None:
+        count, self.receiver.questions = self.receiver.questions, 0
+        try:
+            if count:
+                await self.journal.count({"questions": count})
+        except Exception:
+            self.receiver.questions += count
+            _log.warning("questions_not_counted", count=count)
 
     async def _recover_left(self) -> None:
         try:
@@ -158,6 +175,8 @@ class Service:
         self._background = []
         if hasattr(self, "receiver"):
             await self.receiver.drained()
+            if self._serving and self.not_started is None:
+                await self._note_questions()
         if hasattr(self, "attempts"):
             self.attempts.close()
         if hasattr(self, "journal"):

@@ -12,6 +12,7 @@ import orjson
 from engine.failures import Refusal, Unauthorized
 from engine.interpreter import Interpreter
 from engine.messages import Command, Connection, Outcome, Ref, Reply, Request
+from engine.questions import not_known
 from engine.reading import Reading
 
 DELIVERY = "0" * 32
@@ -76,11 +77,12 @@ def try_request(
     create: bool = False,
     accepted: Collection[str] = (),
     delivery: str = DELIVERY,
+    views: Mapping[str, Any] | None = None,
 ) -> Trial:
     """Every stage of a delivery but the storing.
 
     `create` maps what the provider file would reject, under its external id; `accepted` holds the keys of
-    messages that count as done before.
+    messages that count as done before; `views` is what a question finds, by its name under `$view`.
     """
     stages: dict[str, float] = {}
     reading: Reading | None = None
@@ -96,7 +98,11 @@ def try_request(
         failure = outcome.failures[0] if verdict == "unauthorized" else None
         shown = {"id": delivery, "commands": len(outcome.commands), "failures": [f.to_json() for f in outcome.failures]}
         receipt = {} if failure else shown
-        reply = interpreter.reply(feed, verdict, reading=reading, outcome=outcome, failure=failure, receipt=receipt)
+        asked = verdict == "answered"
+        reply = interpreter.reply(
+            feed, "accepted" if asked else verdict, reading=reading, outcome=outcome, failure=failure,
+            receipt=receipt, views=(views or {}) if asked else None,
+        )  # fmt: skip
         passed("reply")
         return Trial(verdict, feed, reading, outcome, reply, stages)
 
@@ -106,6 +112,11 @@ def try_request(
             passed("verify")
         reading = interpreter.read(feed, request, connection)
         passed("read")
+        if interpreter.asks(feed):
+            refs = [question.ref for question in interpreter.questions(reading)]
+            if unknown := [ref for ref in refs if ref is not None and _resolve(ref, mappings, create) is None]:
+                raise Refusal(not_known(unknown[0].external_id))
+            return told("answered", Outcome("accepted"))
         if reading.settled is not None:
             return told(reading.settled.verdict, reading.settled)
         if reading.key is not None and reading.key.text in accepted:

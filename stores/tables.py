@@ -328,11 +328,16 @@ entities = Table(
     Column("merchant_id", Text, nullable=False),
     Column("store_id", Text, nullable=False),
     Column("data", LargeBinary, nullable=False),
+    Column("sku", Text, nullable=False),
+    Column("item", Text, nullable=False),
+    Column("retired", Boolean, nullable=False),
     Column("seen", Boolean, nullable=False),
     Column("changed_at", Text, nullable=False),
     Column("version", BigInteger, nullable=False),
     PrimaryKeyConstraint("view", "owner", "tenant", "kind", "id"),
     Index("entities_by_id", "id", "kind"),
+    Index("entities_by_item", "item", "owner", sqlite_where=text("item <> ''"), postgresql_where=text("item <> ''")),
+    Index("entities_by_sku", "sku", "owner", sqlite_where=text("sku <> ''"), postgresql_where=text("sku <> ''")),
     sqlite_with_rowid=False,
 )
 """The views: what each entity is now. `owner` is the store, or the merchant for what holds in all its stores."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from engine.canon import Canon
+from engine.checker.answers import answers
 from engine.checker.authentication import authentication
 from engine.checker.commands import commands
 from engine.checker.comparisons import comparisons
@@ -63,6 +64,7 @@ RULES: tuple[Rule, ...] = (
     idempotency,
     deltas,
     snapshots,
+    answers,
     authentication,
     secret_names,
     local_defaults,

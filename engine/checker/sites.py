@@ -101,6 +101,10 @@ def _feed_sites(name: str, feed: Feed) -> Iterator[Site]:
     lets = yield from _let_sites(feed.let, {}, name)
     if feed.event:
         yield Site(feed.event, "event", name, lets)
+    for answer in (feed.answer or {}).values():
+        for argument in (answer.store, answer.only, answer.page):
+            if argument:
+                yield Site(argument, "scope", name, lets)
     yield from _branch_sites(feed, lets, name)
     for event in (feed.events or {}).values():
         inner = yield from _let_sites(event.let, lets, name)

@@ -38,6 +38,8 @@ def decode(feed: Feed, request: Request, *, body_limit: int = BODY_LIMIT) -> Any
     body = request.body
     if headers.encoding:
         body = _expanded(feed, headers, body, body_limit)
+    if feed.answer is not None and not body:
+        return {}  # a question may stand in the URL alone
     document = FORMATS[format_of(feed.accept, headers, body)](body, headers.charset)
     return unwrapping.unwrap(document, feed.unwrap) if feed.unwrap else document
 

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from sqlalchemy import Connection as Transaction
-from sqlalchemy import select
+from sqlalchemy import select, true
 
 from engine.messages import Connection, Reply, Request
 from flows.journal import database_url, secret_box
@@ -131,9 +131,12 @@ def commands_of(settings: Settings, delivery: str) -> list[str]:
     with database(settings) as transaction:
         return [
             id
-            for table in (tables.published, tables.outbox)
+            for table, of in (
+                (tables.published, true()),
+                (tables.outbox, tables.outbox.c.topic == "catalog.commands"),
+            )
             for (ids,) in transaction.execute(
-                select(table.c.ids).where(table.c.delivery == delivery).order_by(table.c.id)
+                select(table.c.ids).where(table.c.delivery == delivery, of).order_by(table.c.id)
             )
             for id in (json.loads(ids) if isinstance(ids, str) else ids)
         ]
