@@ -209,5 +209,7 @@ class Service:
 
 
 def _said(projection: ProjectionHealth) -> str:
-    """A few words on the projection; how far behind it is says tiffin_views_behind."""
-    return "behind: the projection is failing" if projection.state in ("backing_off", "stopped") else "ok"
+    """A few words on the projection."""
+    if projection.state in ("backing_off", "stopped"):
+        return "away: commands wait on the bus"
+    return f"{projection.behind} commands behind" if projection.behind else "ok"
