@@ -56,7 +56,8 @@ feeds:
 class Shelf:
     """A data folder with a connection, into which payloads are delivered one by one."""
 
-    def __init__(self, folder: Path, emit: str = "", **options: Any) -> None:
+    def __init__(self, folder: Path, emit: str = "", apart: bool = False, **options: Any) -> None:
+        self._apart = apart
         providers = folder / "providers"
         providers.mkdir()
         text = PROVIDER.replace("        EMIT\n", f"        {emit}\n" if emit else "")
@@ -69,7 +70,7 @@ class Shelf:
 
     def run(self, work: Callable[[Service], Awaitable[Any]]) -> Any:
         async def main() -> Any:
-            service = Service(self.settings)
+            service = Service(self.settings, apart=self._apart)
             await service.start()
             try:
                 return await work(service)
@@ -202,6 +203,18 @@ def test_a_snapshot_of_1_item_after_300_waits_and_retires_what_is_absent_when_it
     assert (found.verdict, found.commands) == ("accepted", 301)
     assert sorted(shelf.retired()) == sorted([*everything[1:], "late"])
     assert shelf.accept(waiting.id).commands == 0
+    assert ledger_difference(shelf.settings) == 0
+
+
+def test_a_writer_process_of_its_own_compares_and_retires_just_the_same(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path, apart=True)
+    shelf.send("a", "b", "c", "d")
+    assert shelf.send("a", "b", "c") == "accepted"
+    assert shelf.retired() == ["d"]
+    assert shelf.send("a") == "parked"
+    found = shelf.accept(shelf.last())
+    assert (found.verdict, found.commands) == ("accepted", 3)
+    assert sorted(shelf.retired()) == ["b", "c", "d"]
     assert ledger_difference(shelf.settings) == 0
 
 
