@@ -20,8 +20,8 @@ PRESENCE = Presence(
 def conclusion(presences: tuple[Presence, ...], accepted: bool) -> Conclusion:
     key = IdempotencyKey("event_id:1", "event_id")
     return Conclusion(
-        "d1", 1, "north", "shelf", "c", "menu", "", "accepted", AT, AT, key, (), (), (), b"[]", "[]", "", "s1", "m", "s",
-        "hash", presences=presences, accepted=accepted,
+        "d1", 1, "north", "shelf", "c", "menu", "", "accepted", AT, AT, key, (), (), (), b"[]", "[]", "", "s1", "m",
+        "s", "hash", presences=presences, accepted=accepted,
     )  # fmt: skip
 
 
