@@ -325,3 +325,42 @@ async def _replay(data: Path | None, ids: list[str], as_json: bool) -> Counter[s
     finally:
         await service.stop()
     return verdicts
+
+
+@delivery.command()
+@click.argument("id_", metavar="ID")
+@json_option
+@data_option
+def accept(id_: str, as_json: bool, data: Path | None) -> None:
+    """Accepts a delivery that waits because its snapshot would retire more than its guard allows.
+
+    It is compared again: what is absent by now is retired. A snapshot that a newer one has overtaken stays
+    stale. Exit status 1 when the delivery was not accepted.
+
+    \b
+    Example:
+      tiffin delivery accept 0198f2…
+    """
+    sys.exit(asyncio.run(_accept(data, id_, as_json)))
+
+
+async def _accept(data: Path | None, id_: str, as_json: bool) -> int:
+    from cli.store import now, operator, settings_of
+    from flows.service import Service
+    from stores import audit
+    from stores.writer import Work
+
+    service = Service(settings_of(data), serving=False)
+    await service.start()
+    try:
+        one = await service.replay.accept(id_)
+        who, at, told = operator(), now(), {"verdict": one.verdict, "commands": one.commands}
+        await service.journal.write(Work(audit.append, at, who, "delivery.accept", id_, data=told))
+    finally:
+        await service.stop()
+    if as_json:
+        print_json_line({"delivery": id_, **told, "failures": [f.to_json() for f in one.failures]})
+    else:
+        said = f": {one.failures[0].message}" if one.failures else ""
+        click.echo(f"{id_}  {one.verdict or 'not run'}, {one.commands} commands{said}")
+    return 0 if one.verdict in ("accepted", "partial", "stale") else 1

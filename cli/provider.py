@@ -149,7 +149,14 @@ def try_(
         params=pairs(params, "=", "name=value"),
     )
     trial = try_request(
-        interpreter, feed, request, connection, before.mappings, verify=bool(secrets), create=unmapped == "create"
+        interpreter,
+        feed,
+        request,
+        connection,
+        before.mappings,
+        verify=bool(secrets),
+        create=unmapped == "create",
+        views=before.views,
     )
     if as_json:
         print_json(trial.to_json())
@@ -159,7 +166,7 @@ def try_(
         sys.exit(1)
 
 
-_WELL = ("accepted", "ignored", "duplicate", "handshake")
+_WELL = ("accepted", "ignored", "duplicate", "handshake", "answered")
 
 
 def _body(path: Path) -> bytes:

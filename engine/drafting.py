@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from engine.compiler import CHECK, VERSION
@@ -15,6 +16,7 @@ from engine.jsonata import JsonataError
 from engine.messages import Ref
 from engine.plans import Column, RulePlan, Values
 from engine.reading import Reading, expression_failure
+from engine.snapshots import Sighting
 from engine.unreadable import Unreadable
 
 
@@ -40,7 +42,7 @@ class Draft(NamedTuple):
 
     `elements` holds by rule what was neither left out nor rejected; `rejected` the (rule, index) of the
     elements that failed, and `passed_over` their external ids as far as they could be read; `refused` is
-    set where a check refuses the delivery as a whole.
+    set where a check refuses the delivery as a whole. `sightings` say who is there, by rules that look after it.
     """
 
     reading: Reading
@@ -51,6 +53,7 @@ class Draft(NamedTuple):
     refs: frozenset[Ref]
     passed_over: Mapping[str, list[PassedOver]]
     refused: bool = False
+    sightings: Mapping[str, Sighting] = MappingProxyType({})
 
 
 def draft(

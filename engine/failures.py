@@ -55,6 +55,11 @@ class Failure:
         }
 
 
+def from_json(told: dict[str, Any]) -> Failure:
+    """The failure that `to_json` made this of."""
+    return Failure(cls=told["class"], **{name: value for name, value in told.items() if name != "class"})
+
+
 class Refusal(Exception):
     """Ends a delivery as a whole: raised by a stage of the engine, turned into an outcome in one place."""
 

@@ -7,12 +7,13 @@ from typing import Any, Literal, NamedTuple
 
 import orjson
 
-from engine.drafting import Draft, Element, PassedOver, payload_path
+from engine.drafting import Draft, Element, PassedOver, order_text, payload_path
 from engine.envelope import Envelope
 from engine.failures import Failure
 from engine.keys import CommandKeys, RuleKeys, canonical_id
 from engine.messages import Command, EntityVersion, NewMapping, Outcome, Ref, Verdict
 from engine.plans import Column, RulePlan, Values
+from engine.snapshots import Member, Presence, member_of, scope_key
 
 Policy = Literal["reject", "create", "park"]
 
@@ -68,6 +69,9 @@ class Finisher:
         self.failures: list[Failure] = list(draft.failures)
         self.parked = False
         self._rejected = set(draft.rejected)
+        self._owner = (self._tenant, provider, reading.feed, revision, delivery, claim)
+        self._received = received
+        self._members: dict[str, list[tuple[tuple[str, str], Member, str]]] = {}
         self._per_store = {ref.kind for ref in draft.refs if ref.within}
         # Most connections speak for themselves alone: then there is nothing to look at element by element.
         self._bounded = bool(ids.allowed_stores or reading.connection.merchant)
@@ -210,7 +214,62 @@ class Finisher:
             made.append(
                 Command(command_id, commandkey, name, rule, subject, kafka_key, values, wrapped, index[0], ordered)
             )
+        if rule in self._draft.sightings:
+            self._keep_members(plan, made, ready)
         return made
+
+    def _keep_members(self, plan: RulePlan, made: list[Command], ready: list[Ready]) -> None:
+        """Notes who the commands tell of, by scope."""
+        assert plan.schema is not None
+        subject, within = plan.schema.subject[0], _within(plan)
+        named = [identity.name for identity in plan.ids]
+        kept = self._members.setdefault(plan.name, [])
+        for command, (element, external) in zip(made, ready, strict=True):
+            ids = dict(zip(named, external, strict=True))
+            item = ids.get("item_id", "") if within == "item" else ""
+            scope = ("" if within == "merchant" else element.store, item)
+            time = command.data.get("source_time")
+            version = element.version[0] if element.version else order_text("timestamp", time) if time else ""
+            kept.append((scope, member_of(command, ids[subject], subject), version))
+
+    def presences(self, commands: list[Command]) -> tuple[Presence, ...]:
+        """Who is there, in every scope that the connection may speak for."""
+        found = []
+        for plan in self._draft.plans:
+            if (sighting := self._draft.sightings.get(plan.name)) is None:
+                continue
+            kept = self._members.get(plan.name, [])
+            own = tuple([c.id for c in commands if c.rule == plan.name or c.rule.startswith(f"{plan.name}/")])
+            order = max((version for _, _, version in kept), default="")
+            snapshot = plan.rule.snapshot
+            for scope, present in sighting.scopes.items():
+                if not self._may_speak(scope[0]):
+                    continue
+                members = tuple([member for at, member, _ in kept if at == scope])
+                found.append(
+                    Presence(
+                        plan.name,
+                        scope_key(self._owner[2], plan.name, _within(plan), self._ids.merchant, scope),
+                        scope[0],
+                        sighting.whole,
+                        order,
+                        self._received,
+                        snapshot.guard if snapshot else 100,
+                        plan.rule.emit == "changed",
+                        present,
+                        members,
+                        own,
+                        self._owner,
+                    )
+                )
+        return tuple(found)
+
+    def _may_speak(self, store: str) -> bool:
+        """Whether a scope's store is known and the connection's: nobody else's entities are retired."""
+        if not store:
+            return True
+        canonical = self._ids.known.get(("store", "", store))
+        return canonical is not None and (not self._ids.allowed_stores or canonical in self._ids.allowed_stores)
 
     def _reject(self, plan: RulePlan, element: Element, failure: Failure) -> None:
         self.failures.append(failure)
@@ -253,6 +312,10 @@ def _texts(value: Any, into: set[str]) -> None:
     elif value.__class__ is list:
         for inner in value:
             _texts(inner, into)
+
+
+def _within(plan: RulePlan) -> str:
+    return plan.rule.snapshot.within if plan.rule.snapshot else "store"
 
 
 Missing = list[tuple[Column, Ref]]
@@ -369,4 +432,10 @@ def outcome_of(draft: Draft, ids: Ids, provider: str, revision: int, claim: str,
         entities=tuple(dict.fromkeys([command.entity for command in commands])),
         merchant_id=ids.merchant,
         store_id=finisher.store_of_scope(),
+        presences=finisher.presences(commands) if _speaks(draft, verdict, finisher.failures) else (),
     )
+
+
+def _speaks(draft: Draft, verdict: Verdict, failures: list[Failure]) -> bool:
+    """Whether the payload may say who is there: something came of it, or nothing is wrong with it."""
+    return bool(draft.sightings) and (verdict in ("accepted", "partial") or (verdict == "parked" and not failures))

@@ -24,10 +24,12 @@ from engine.jsonata import EngineName, JsonataError, Program
 from engine.messages import Connection, Outcome, Ref, Reply, Request, Result
 from engine.model import Event, Expression, Feed, Provider, Rule
 from engine.plans import Local, RulePlan, make_plans
-from engine.reading import Head, Reading, ValuesProgram, as_text, bindings_of
+from engine.questions import Question, QuestionsProgram
+from engine.reading import Head, Reading, ValuesProgram, as_text, bindings_of, expression_failure
 from engine.replies import ReplyWriter
 from engine.routes import Route
 from engine.signatures import verify
+from engine.snapshots import SnapshotProgram, watched
 from engine.unread import all_ignored
 
 if TYPE_CHECKING:
@@ -50,18 +52,20 @@ class Branch:
     replies: ReplyWriter
     elements: tuple[tuple[str, tuple[str, ...]], ...]
     elements_program: Program | None
+    snapshots: SnapshotProgram | None
 
 
 class CompiledFeed:
     """A feed with everything that can be prepared before the first request."""
 
-    def __init__(self, name: str, feed: Feed, provider: Provider, engine: EngineName) -> None:
+    def __init__(self, name: str, feed: Feed, provider: Provider, canon: Canon, engine: EngineName) -> None:
         self.name, self.feed = name, feed
         self.route = Route(feed.path or name)
         connection = feed.connection or provider.connection
         self.connection = Program(connection.text, engine) if connection else None
         self.event = ValuesProgram(feed.let, {"e": feed.event}, engine) if feed.event else None
-        make = functools.partial(_branch, name, feed, provider, engine)
+        self.questions = QuestionsProgram(feed.let, feed.answer, engine) if feed.answer else None
+        make = functools.partial(_branch, name, feed, provider, canon, engine)
         self.plain = make(None)
         self.events = {key: make(event) for key, event in (feed.events or {}).items()}
 
@@ -74,7 +78,7 @@ class CompiledFeed:
         return self.events.get(event, self.plain)
 
 
-def _branch(name: str, feed: Feed, provider: Provider, engine: EngineName, event: Event | None) -> Branch:
+def _branch(name: str, feed: Feed, provider: Provider, canon: Canon, engine: EngineName, event: Event | None) -> Branch:
     rules = {**feed.commands, **(event.commands if event else {})}
     head = Head(name, feed, event, engine)
     levels = (*((event.replies,) if event else ()), feed.replies, provider.replies)
@@ -92,6 +96,7 @@ def _branch(name: str, feed: Feed, provider: Provider, engine: EngineName, event
         ReplyWriter(levels, engine),
         tuple((each, tuple(names)) for each, names in by_each.items()),
         Program(elements.text, engine) if elements else None,
+        SnapshotProgram(head.lets, rules, canon, engine) if any(watched(rules)) else None,
     )
 
 
@@ -102,7 +107,7 @@ class Interpreter:
         self.provider, self.spec_hash = provider, spec_hash
         self._canon = canon
         self._replies = ReplyWriter((provider.replies,), engine)
-        self.feeds = {name: CompiledFeed(name, feed, provider, engine) for name, feed in provider.feeds.items()}
+        self.feeds = {name: CompiledFeed(name, feed, provider, canon, engine) for name, feed in provider.feeds.items()}
         self.handshakes = Handshakes(provider, engine)
         self._policies: Mapping[str, Policy] = {
             **_POLICIES,
@@ -223,12 +228,27 @@ class Interpreter:
         )
         return Outcome("parked" if feed.otherwise == "park" else "rejected", failures=(failure,))
 
+    def asks(self, feed: str) -> bool:
+        """Whether a feed answers questions: its requests are no deliveries."""
+        return self.feeds[feed].questions is not None
+
+    def questions(self, reading: Reading) -> tuple[Question, ...]:
+        """What a request to such a feed asks. Raises Refusal."""
+        program = self.feeds[reading.feed].questions
+        return program.read(reading) if program else ()
+
     def draft(self, reading: Reading) -> Draft:
         """Evaluates the rules. Raises Refusal."""
         compiled = self.feeds[reading.feed]
         branch = compiled.branch(reading.event)
         plans = self._plans(reading.feed, reading.event, reading.connection.currency, reading.connection.time_zone)
-        return draft(reading, branch.program, plans, self._per_store, compiled.feed.limits.elements)
+        drafted = draft(reading, branch.program, plans, self._per_store, compiled.feed.limits.elements)
+        if branch.snapshots is None:
+            return drafted
+        try:
+            return drafted._replace(sightings=branch.snapshots.read(reading, plans))
+        except JsonataError as error:
+            raise Refusal(expression_failure(error, branch.program.fast)) from None
 
     def plans_of(self, feed: str) -> tuple[RulePlan, ...]:
         """The plans of all rules of a feed, those of its events too, with the file's own defaults."""
@@ -252,6 +272,8 @@ class Interpreter:
         claim = _claim(reading, claimant or delivery)
         outcome = outcome_of(drafted, ids, provider.provider, provider.revision, claim, delivery)
         if outcome.verdict == "parked" and not outcome.failures:
+            if any(presence.whole for presence in outcome.presences):
+                return outcome._replace(verdict="accepted")
             return self._nothing_emitted(reading, outcome)
         return outcome
 
@@ -298,9 +320,11 @@ class Interpreter:
         receipt: Mapping[str, Any] | None = None,
         urls: Callable[[], Mapping[str, Any]] | None = None,
         issued: Issued | None = None,
+        views: Mapping[str, Any] | None = None,
     ) -> Reply:
         """The answer to the provider. `receipt` is what the receipt URL would show, JSON values only; `asked`
-        stands in for a reading that there is none of: nothing was read yet, or it could not be read."""
+        stands in for a reading that there is none of: nothing was read yet, or it could not be read. `views` is
+        what `$view` holds."""
         event = reading.event if reading else ""
         writer = self.feeds[feed].branch(event).replies if feed else self._replies
         problem = failure or next(iter(outcome.failures if outcome else ()), None)
@@ -309,6 +333,8 @@ class Interpreter:
             bindings["urls"] = dict(urls())
         if issued is not None:
             bindings["issued"] = issued.to_json()
+        if views is not None:
+            bindings["view"] = dict(views)
         if problem is not None:
             bindings["problem"] = problem.to_json()
         document = None

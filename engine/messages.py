@@ -9,9 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from engine.failures import Failure
+
+if TYPE_CHECKING:
+    from engine.snapshots import Presence
 
 Verdict = Literal[
     "accepted", "partial", "duplicate", "stale", "ignored", "parked", "rejected", "failed", "unauthorized"
@@ -168,7 +171,10 @@ class Result:
 
 
 class Outcome(NamedTuple):
-    """What a delivery comes to before it is committed: the commit may still find it a duplicate or stale."""
+    """What a delivery comes to before it is committed: the commit may still find it a duplicate or stale.
+
+    `presences` say who is there, where rules are snapshots or tell only what changed.
+    """
 
     verdict: Verdict
     commands: tuple[Command, ...] = ()
@@ -178,6 +184,7 @@ class Outcome(NamedTuple):
     entities: tuple[str, ...] = ()
     merchant_id: str = ""
     store_id: str = ""
+    presences: tuple[Presence, ...] = ()
 
 
 class Reply(NamedTuple):

@@ -38,6 +38,7 @@ from engine.model_base import Duration as Duration
 from engine.model_base import Expression as Expression
 from engine.model_base import Flag as Flag
 from engine.model_base import Node as Node
+from engine.model_base import Percent as Percent
 from engine.model_base import Unbuilt as Unbuilt
 from engine.model_base import Whole as Whole
 from engine.model_base import lenient as _lenient
@@ -211,6 +212,16 @@ class Version(Node):
     as_: Literal["integer", "timestamp", "text"] = Field("timestamp", alias="as", description="How versions compare.")
 
 
+class Snapshot(Node):
+    """The payload is everything there is: what was there before and is absent now is retired."""
+
+    within: Literal["store", "item", "merchant"] = Field(description="Where the payload is everything there is.")
+    when: Expression | None = Field(None, description="Only a payload for which this is true is a snapshot.")
+    guard: Percent = Field(
+        30, description="When more than this part would be retired, the delivery waits for a person."
+    )
+
+
 class Rule(Node):
     """How one kind of command comes out of a payload."""
 
@@ -228,7 +239,10 @@ class Rule(Node):
         | None
     ) = Field(None, description="Orders updates of one entity.")
     commands: dict[str, Rule] = Field(default_factory=dict, description="Rules run for each element.")
-    snapshot: Unbuilt = Field(None, description="What is absent from the payload is retired.")
+    snapshot: Snapshot | None = Field(None, description="What is absent from the payload is retired.")
+    emit: Literal["all", "changed"] = Field(
+        "all", description="changed: an entity about which nothing new is told gives no command."
+    )
     fetch: Unbuilt = Field(None, description="Asks the provider for what a thin event leaves out.")
 
 
@@ -335,6 +349,21 @@ class Ignored(Node):
     because: str = Field(description="Why, for a person.")
 
 
+class Answer(Node):
+    """What is looked up in a view, to be read in the reply as `$view` and its name."""
+
+    view: Literal["store_status", "items"] = Field(
+        description="store_status: a store with its status; items: {items, page, size, more}, with variants."
+    )
+    store: Expression | None = Field(None, description="The provider's id of the store; items: default the merchant's.")
+    only: Expression | None = Field(None, description="items: SKUs or the provider's ids of those that are wanted.")
+    page: Expression | None = Field(None, description="items: the page's number, from 1 on.")
+    size: Whole = Field(50, ge=1, le=1000, description="items: how many a page has.")
+    ids: Literal["canonical", "external"] = Field(
+        "canonical", description="external: as the provider names them, where they are mapped."
+    )
+
+
 class Issue(Node):
     """A token that this feed gives out, for scheme issued; in replies it is $issued.token."""
 
@@ -374,7 +403,9 @@ class Feed(Node):
     ignore: tuple[Ignored, ...] = Field((), description="What is left unread, and why.")
     replies: Replies = Field(default_factory=lambda: Replies(), description="Before the file's.")
     ack: Literal["persisted"] | None = Field(None, description="Answer once the request is durable, before the work.")
-    answer: Unbuilt = Field(None, description="Answers a question from a view.")
+    answer: dict[str, Answer] | None = Field(
+        None, min_length=1, description="A question that is answered from the views, by the name under $view."
+    )
 
     @cached_property
     def formats(self) -> Mapping[str, Options | None]:
@@ -391,8 +422,13 @@ class Feed(Node):
             raise PydanticCustomError(
                 "otherwise_missing", "say what happens to any other event: otherwise: reject, ignore or park"
             )
-        if self.issue is None and self.events is None and not self.commands:
-            raise PydanticCustomError("nothing_to_do", "a feed needs commands, or event and events")
+        if self.answer is not None:
+            if self.commands or self.events is not None or self.ack or self.idempotency != "none":
+                raise PydanticCustomError(
+                    "answer_alone", "a question makes no commands: no commands, events or ack, and idempotency: none"
+                )
+        elif self.issue is None and self.events is None and not self.commands:
+            raise PydanticCustomError("nothing_to_do", "a feed needs commands, event and events, or answer")
         return self
 
 

@@ -101,6 +101,21 @@ Duration = Annotated[
 """Seconds, written as `30s`, `10m`, `2h`, `1d`."""
 
 
+def percent_of(value: object) -> object:
+    if isinstance(value, str) and (found := re.fullmatch(r"(\d{1,3})%", value)) and int(found[1]) <= 100:
+        return int(found[1])
+    if type(value) is int and 0 <= value <= 100:
+        return value
+    raise PydanticCustomError("percent_expected", "a part is expected in percent, such as 30%")
+
+
+Percent = Annotated[
+    int,
+    BeforeValidator(percent_of, json_schema_input_type=Annotated[str, Field(pattern=r"^\d{1,3}%$")]),
+]
+"""0 to 100, written as `30%`."""
+
+
 Whole = Annotated[int, Strict()]
 Flag = Annotated[bool, Strict()]
 

@@ -123,6 +123,8 @@ OF_A_MAPPING = frozenset(
 _HINTS = {
     "not_built": "remove it for now",
     "duration_expected": "such as 10m",
+    "answer_alone": "ask in a feed of its own",
+    "percent_expected": "such as 30%",
     "otherwise_missing": "add otherwise: reject",
     "window_or_last": "such as {window: 10m}",
     "one_strategy": "such as {event_id: [id]}",

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 import orjson
 
-from engine.failures import Failure, Refusal
+from engine.failures import Failure, Refusal, from_json
 from engine.messages import Connection, IdempotencyKey, Outcome, Ref, Request, Scope, Verdict
 from engine.reading import Reading
 from flows.admission import Turns, weight
@@ -58,7 +58,8 @@ class Reads(Protocol):
 
 
 class Attempt(NamedTuple):
-    """A delivery to work on. `number` counts from 1; `replay` says that an operator asked for it.
+    """A delivery to work on. `number` counts from 1; `replay` says that an operator asked for it, `accepted` that
+    its snapshots may retire more than their guard.
 
     `obstacle` is why it cannot be interpreted, where it cannot.
     """
@@ -71,6 +72,7 @@ class Attempt(NamedTuple):
     request: Request
     replay: bool = False
     obstacle: Failure | None = None
+    accepted: bool = False
 
 
 class Work(NamedTuple):
@@ -249,15 +251,19 @@ class Attempts:
             spec_hash=attempt.provider.spec_hash,
             replay=attempt.replay,
             claimant=work.holder or work.claimant,
+            presences=outcome.presences,
+            accepted=attempt.accepted,
         )
 
     def _concluded(self, attempt: Attempt, work: Work, committed: Committed) -> Concluded:
         provider, outcome = attempt.connection.provider, work.outcome
         # The commit may find that the work was done before, or that all of it is out of date.
-        found: dict[State, Verdict] = {"duplicate": "duplicate", "stale": "stale"}
+        found: dict[State, Verdict] = {"duplicate": "duplicate", "stale": "stale", "parked": "parked"}
         verdict = found.get(committed.state, outcome.verdict)
         if verdict == "duplicate" and committed.holder:
             outcome = Outcome("duplicate")
+        if committed.problem:
+            outcome = outcome._replace(failures=(*outcome.failures, from_json(orjson.loads(committed.problem))))
         self._metrics.answered(provider, attempt.feed, verdict)
         self._metrics.written(provider, attempt.feed, committed.commands)
         for failure in outcome.failures:

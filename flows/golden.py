@@ -7,7 +7,7 @@ provider's own `context.yaml` does not hold, a `context.yaml`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,10 +28,11 @@ PEER = "203.0.113.7"
 
 @dataclass(frozen=True)
 class Context:
-    """What stands before a delivery: its connection and the mappings."""
+    """What stands before a delivery: its connection, the mappings, and what a question finds under `$view`."""
 
     connection: Connection
     mappings: Mapping[Ref, str]
+    views: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def read_yaml(file: Path) -> dict[str, Any]:
 
 
 def read_context(provider: str, file: Path) -> Context:
-    """A context file: `connection` and `mappings` (kind, external_id, canonical_id, within)."""
+    """A context file: `connection`, `mappings` (kind, external_id, canonical_id, within) and `views`."""
     return context_of(provider, read_yaml(file))
 
 
@@ -123,7 +124,7 @@ def context_of(provider: str, said: Mapping[str, Any]) -> Context:
         Ref(m["kind"], m.get("within", m.get("store", "")), m["external_id"]): m["canonical_id"]
         for m in said.get("mappings") or ()
     }
-    return Context(made, mappings)
+    return Context(made, mappings, said.get("views") or {})
 
 
 def _request(interpreter: Interpreter, feed: str, said: Mapping[str, Any], body: bytes) -> Request:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from engine.auth_failures import KeyNeeded
-from engine.failures import Failure, Unauthorized
+from engine.failures import Failure, Refusal, Unauthorized
 from engine.handshakes import BODY_LIMIT as HANDSHAKE_LIMIT
 from engine.messages import Connection, Outcome, Reply, Request
 from engine.reading import Reading
@@ -32,6 +32,7 @@ from flows.logging import logger
 from flows.metrics import Metrics, Refused
 from flows.overrides import effective
 from flows.providers import LoadedProvider
+from flows.questions import answers
 from flows.receipts import receipt
 from flows.sealing import Secrecy, sealed, secrecy_of
 from flows.urls import urls_of
@@ -91,6 +92,8 @@ class Receiver:
             name: secrecy_of(loaded.interpreter.provider) for name, loaded in providers.items()
         }
         self._later: set[asyncio.Task[None]] = set()
+        self.questions = 0
+        """Questions that were answered and not yet counted in the store."""
 
     def target(self, family: str, provider: str, connection: str, method: str, tail: str) -> Target:
         """Raises Unrouted."""
@@ -169,6 +172,8 @@ class Receiver:
             return self.limited(target, wait)
         if target.provider.interpreter.feeds[target.feed].feed.issue is not None:
             return self._issued(target, request, connection)
+        if target.provider.interpreter.asks(target.feed):
+            return await self._answered(target, request, connection)
         loaded, obstacle = await effective(self._journal, target.provider, connection)
         raw = self._raw(target, request, connection, spec_hash=loaded.spec_hash)
         started = perf_counter()
@@ -213,6 +218,25 @@ class Receiver:
         self._metrics.refused("login")
         self._metrics.failed(interpreter.provider.provider, target.feed, "auth")
         return interpreter.reply(target.feed, "unauthorized", failure=failure, urls=self._urls(target.provider))
+
+    async def _answered(self, target: Target, request: Request, connection: Connection) -> Reply:
+        """The answer to a question: nothing of it is kept."""
+        interpreter, feed = target.provider.interpreter, target.feed
+        reading: Reading | None = None
+        verdict, outcome, views = "accepted", Outcome("accepted"), None
+        try:
+            reading = interpreter.read(feed, request, connection)
+            asked = interpreter.questions(reading)
+            views = await self._journal.read(lambda transaction: answers(transaction, connection, asked))
+        except Refusal as refusal:
+            outcome = interpreter.refused(refusal.failure)
+            verdict = outcome.verdict
+        self.questions += 1
+        self._metrics.answered(connection.provider, feed, "answered" if verdict == "accepted" else verdict)
+        urls = self._urls(target.provider, connection.id)
+        return interpreter.reply(
+            feed, verdict, asked=(request, connection), reading=reading, outcome=outcome, urls=urls, views=views
+        )
 
     def _work_later(self, attempt: Attempt) -> None:
         size = len(attempt.request.body)
@@ -277,12 +301,14 @@ class Receiver:
         shown: dict[str, Any] = {}
         if interpreter.feeds[target.feed].feed.issue is not None:
             return self._login_refused(target, failure)
-        if found:
+        if found and not interpreter.asks(target.feed):
             raw = self._raw(target, request, found[0] if len(found) == 1 else None, failure.code)
             await self._journal.quarantined(raw, failure)
             self._metrics.answered(interpreter.provider.provider, target.feed, "unauthorized")
             self._metrics.failed(interpreter.provider.provider, target.feed, "auth")
             shown = receipt(self._public_url, raw.id, "unauthorized", 0, (failure,))
+        elif found:
+            self._metrics.answered(interpreter.provider.provider, target.feed, "unauthorized")
         else:
             self._metrics.refused("unknown_connection")
         urls = self._urls(target.provider)

@@ -53,7 +53,11 @@ class Replay:
         for delivery in deliveries:
             yield await self.one(delivery)
 
-    async def one(self, delivery: str) -> Replayed:
+    async def accept(self, delivery: str) -> Replayed:
+        """Runs a delivery that waits at a snapshot's guard: it retires what is absent by now."""
+        return await self.one(delivery, accepted=True)
+
+    async def one(self, delivery: str, *, accepted: bool = False) -> Replayed:
         stored = await self._journal.stored(delivery)
         if stored is None:
             return _not_run(delivery, "delivery_unknown", "There is no such delivery.")
@@ -72,7 +76,9 @@ class Replay:
             return _not_run(delivery, "connection_missing", "Its connection is gone.")
         loaded, obstacle = await effective(self._journal, loaded, connection)
         number = await self._journal.next_attempt(delivery)
-        attempt = Attempt(delivery, number, loaded, stored.feed, connection, request, replay=True, obstacle=obstacle)
+        attempt = Attempt(
+            delivery, number, loaded, stored.feed, connection, request, True, obstacle=obstacle, accepted=accepted
+        )
         return await self._attempts.run(attempt, lambda concluded: _replayed(delivery, concluded))
 
     async def _connection(self, stored: StoredDelivery, loaded: LoadedProvider, request: Request) -> Connection | None:

@@ -32,6 +32,7 @@ from flows.writer_process import Start, WriterHere
 
 _log = logger("tiffin.service")
 _PATIENCE_SECONDS = 1.0
+_COUNT_SECONDS = 5.0
 
 
 def _now() -> datetime:
@@ -166,6 +167,7 @@ class Service:
             loop.create_task(self._recover_left()),
             loop.create_task(self.recovery.run(self.settings.lease / 3)),
             loop.create_task(retention.run()),
+            loop.create_task(self._count_questions()),
         ]
         if url := self.settings.redis_url.get_secret_value():
             # Imported here because the client's memory is of no use to a set-up without Redis.
@@ -174,6 +176,21 @@ class Service:
             log: Any = logger("tiffin.limits")
             self._shared = SharedLimits(self.limits, SharedBuckets(url), log)
             self._background.append(loop.create_task(self._shared.run()))
+
+    async def _count_questions(self) -> None:
+        """Adds questions to the ledger's counters, a few seconds late: none of them waits for a commit."""
+        while True:
+            await asyncio.sleep(_COUNT_SECONDS)
+            await self._note_questions()
+
+    async def _note_questions(self) -> None:
+        count, self.receiver.questions = self.receiver.questions, 0
+        try:
+            if count:
+                await self.journal.count({"questions": count})
+        except Exception:
+            self.receiver.questions += count
+            _log.warning("questions_not_counted", count=count)
 
     async def _recover_left(self) -> None:
         try:
@@ -198,6 +215,8 @@ class Service:
             self._shared = None
         if hasattr(self, "receiver"):
             await self.receiver.drained()
+            if self._serving and self.not_started is None:
+                await self._note_questions()
         if hasattr(self, "attempts"):
             self.attempts.close()
         if hasattr(self, "journal"):
@@ -233,5 +252,7 @@ class Service:
 
 
 def _said(projection: ProjectionHealth) -> str:
-    """A few words on the projection; how far behind it is says tiffin_views_behind."""
-    return "behind: the projection is failing" if projection.state in ("backing_off", "stopped") else "ok"
+    """A few words on the projection."""
+    if projection.state in ("backing_off", "stopped"):
+        return "away: commands wait on the bus"
+    return f"{projection.behind} commands behind" if projection.behind else "ok"

@@ -13,6 +13,7 @@ from engine.failures import Failure, Refusal, Unauthorized
 from engine.handshakes import refusal_reply
 from engine.interpreter import Interpreter
 from engine.messages import Command, Connection, Outcome, Ref, Reply, Request
+from engine.questions import not_known
 from engine.reading import Reading
 from flows.urls import urls_of
 
@@ -84,11 +85,12 @@ def try_request(
     create: bool = False,
     accepted: Collection[str] = (),
     delivery: str = DELIVERY,
+    views: Mapping[str, Any] | None = None,
 ) -> Trial:
     """Every stage of a delivery but the storing; or a handshake, where the request is one. `feed` names either.
 
     `create` maps what the provider file would reject, under its external id; `accepted` holds the keys of
-    messages that count as done before.
+    messages that count as done before; `views` is what a question finds, by its name under `$view`.
     """
     shaken = _shaken(interpreter, feed, request, connection, verify)
     if shaken is not None:
@@ -107,9 +109,11 @@ def try_request(
         failure = outcome.failures[0] if verdict == "unauthorized" else None
         shown = {"id": delivery, "commands": len(outcome.commands), "failures": [f.to_json() for f in outcome.failures]}
         receipt = {} if failure else shown
+        asked = verdict == "answered"
         reply = interpreter.reply(
-            feed, verdict, asked=(request, connection), reading=reading, outcome=outcome, failure=failure,
-            receipt=receipt, urls=lambda: urls_of(interpreter, public_url(request), connection.id),
+            feed, "accepted" if asked else verdict, asked=(request, connection), reading=reading, outcome=outcome,
+            failure=failure, receipt=receipt, urls=lambda: urls_of(interpreter, public_url(request), connection.id),
+            views=(views or {}) if asked else None,
         )  # fmt: skip
         passed("reply")
         return Trial(verdict, feed, reading, outcome, reply, stages)
@@ -120,6 +124,11 @@ def try_request(
             passed("verify")
         reading = interpreter.read(feed, request, connection)
         passed("read")
+        if interpreter.asks(feed):
+            refs = [question.ref for question in interpreter.questions(reading)]
+            if unknown := [ref for ref in refs if ref is not None and _resolve(ref, mappings, create) is None]:
+                raise Refusal(not_known(unknown[0].external_id))
+            return told("answered", Outcome("accepted"))
         if reading.settled is not None:
             return told(reading.settled.verdict, reading.settled)
         if reading.key is not None and reading.key.text in accepted:

@@ -12,7 +12,7 @@ from engine.views import Entity
 from stores import views
 
 PAGE = 500
-_SOLD = ("addon", "item", "variant")
+_KINDS = ("addon", "item", "variant")
 
 
 class UnknownId(Exception):
@@ -56,20 +56,21 @@ def menu(connection: Connection, store: str, tenant: str = "", after: str = "", 
     start = ("item", after) if after else ("", "")
     found = views.of_owner(connection, "catalogue", tenant, store, ["item"], after=start, limit=limit + 1)
     page = found[:limit]
-    sold = {(e.key.kind, e.key.id): e for e in views.of_owner(connection, "availability", tenant, store)}
+    sizes = _shown(views.variants_of(connection, tenant, store, [item.key.id for item in page]))
+    sold = _sold(connection, [*page, *sizes])
     variants = defaultdict(list)
-    for variant in _shown(views.of_owner(connection, "catalogue", tenant, store, ["variant"])):
-        variants[variant.fields.get("item_id")].append(_described(variant, sold))
+    for variant in sizes:
+        variants[variant.fields["item_id"]].append(described(variant, sold))
     head: dict[str, Any] = {"tenant": tenant, "store_id": store}
     if not after:
-        head.update(_head(connection, tenant, store, sold))
-    items = [{**_described(item, sold), "variants": variants.get(item.key.id, [])} for item in _shown(page)]
+        head.update(_head(connection, tenant, store))
+    items = [{**described(item, sold), "variants": variants.get(item.key.id, [])} for item in _shown(page)]
     return {**head, "items": items, "next": page[-1].key.id if len(found) > limit else None}
 
 
 def item(connection: Connection, id: str, tenant: str = "") -> dict[str, Any]:
     """An item, variant or addon, wherever it is sold, also what was retired. Raises UnknownId."""
-    found = views.by_id(connection, id, _SOLD, tenant)
+    found = views.by_id(connection, id, _KINDS, tenant)
     if not found:
         raise UnknownId(id)
     sold = {(e.key.tenant, e.key.owner, e.key.kind): e for e in found if e.key.view == "availability"}
@@ -95,9 +96,9 @@ def item(connection: Connection, id: str, tenant: str = "") -> dict[str, Any]:
 
 
 def store_status(connection: Connection, tenant: str, store: str) -> dict[str, Any] | None:
-    """A store with its status, as far as known."""
+    """A store with its merchant and its status, as far as known; None where no view knows it."""
     found = views.of_owner(connection, "catalogue", tenant, store, ["store"])
-    return next((_store(entity) for entity in found if entity.key.id == store), None)
+    return next(({"merchant_id": e.merchant_id, **_store(e)} for e in found if e.key.id == store), None)
 
 
 def _tenant(connection: Connection, owner: str, tenant: str) -> str:
@@ -109,15 +110,22 @@ def _tenant(connection: Connection, owner: str, tenant: str) -> str:
     return tenant or tenants[0]
 
 
-def _head(connection: Connection, tenant: str, store: str, sold: Mapping[Any, Entity]) -> dict[str, Any]:
+def _sold(connection: Connection, told: Iterable[Entity]) -> dict[tuple[str, str], Entity]:
+    """What is known of the availability of these, by (kind, id)."""
+    found = views.load(connection, [entity.key._replace(view="availability") for entity in told])
+    return {(key.kind, key.id): entity for key, entity in found.items()}
+
+
+def _head(connection: Connection, tenant: str, store: str) -> dict[str, Any]:
     rest = views.of_owner(connection, "catalogue", tenant, store, ["store", "category", "addon_group", "addon"])
     by_kind: dict[str, list[Entity]] = defaultdict(list)
     for entity in rest:
         by_kind[entity.key.kind].append(entity)
-    addons = {addon.key.id: _described(addon, sold) for addon in _shown(by_kind["addon"])}
+    sold = _sold(connection, by_kind["addon"])
+    addons = {addon.key.id: described(addon, sold) for addon in _shown(by_kind["addon"])}
     return {
         "store": next((_store(entity) for entity in by_kind["store"]), None),
-        "categories": [_described(entity, {}) for entity in _shown(by_kind["category"])],
+        "categories": [described(entity, {}) for entity in _shown(by_kind["category"])],
         "addon_groups": [_group(entity, addons) for entity in _shown(by_kind["addon_group"])],
     }
 
@@ -133,14 +141,15 @@ def _rank(entity: Entity) -> int:
     return rank if isinstance(rank, int) else 1 << 31
 
 
-def _described(entity: Entity, sold: Mapping[Any, Entity]) -> dict[str, Any]:
+def described(entity: Entity, sold: Mapping[Any, Entity]) -> dict[str, Any]:
+    """An entity of the catalogue with its availability, where `sold` has it by (kind, id)."""
     found = {f"{entity.key.kind}_id": entity.key.id, **entity.shown(), "changed_at": entity.changed_at}
     available = sold.get((entity.key.kind, entity.key.id))
     return {**found, "availability": _availability(available)} if available else found
 
 
 def _group(entity: Entity, addons: Mapping[str, Any]) -> dict[str, Any]:
-    found = _described(entity, {})
+    found = described(entity, {})
     ids = found.pop("addon_ids", [])
     return {**found, "addons": [addons[id] for id in ids if id in addons]}
 

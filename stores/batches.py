@@ -9,10 +9,12 @@ from typing import Any, Literal, NamedTuple
 import orjson
 from sqlalchemy import Connection
 
+from engine.failures import Failure
 from engine.messages import EntityVersion
-from stores.claims import Claims
+from stores import snapshots
+from stores.claims import Claim, Claims
 from stores.failure_sums import MINUTE
-from stores.outbox import ids_text, picked
+from stores.outbox import grouped, ids_text, picked
 from stores.records import Committed, Conclusion, Group, RawDelivery, State
 from stores.shards import shard_of
 from stores.statements import Statements
@@ -34,6 +36,7 @@ class Batch:
     """What the database calls the session that writes, where COMMIT can be lost on the way back."""
 
     def __init__(self, connection: Connection, sql: Statements) -> None:
+        self._connection = connection
         self._cursor: Any = connection.connection.cursor()
         self._sql = sql
         self._claims = Claims(self._cursor, sql)
@@ -67,6 +70,8 @@ class Batch:
             # Known before the rules ran: nothing is claimed.
             return self._outcome(conclusion, "duplicate", (), holder=conclusion.claimant)
         claim = self._claims.claim(conclusion)
+        if conclusion.presences and not claim.again and not claim.holder:
+            return self._compared(conclusion, claim)
         if claim.holder:
             return self._outcome(conclusion, "duplicate", (), holder=claim.holder)
         if claim.again or not self._map(conclusion):
@@ -78,6 +83,39 @@ class Batch:
             state = "stale" if older else "duplicate"
         self._claims.keep(conclusion, claim, kept)
         return self._outcome(conclusion, state, kept, stale=older + equal)
+
+    def _compared(self, conclusion: Conclusion, claim: Claim) -> Committed:
+        """The same for a delivery that says who is there: it may retire, wait, or tell nothing new."""
+        settled = snapshots.settle(self._connection, conclusion)
+        if settled.beyond is not None:
+            return self._waits(conclusion, claim, settled.beyond)
+        if not self._map(conclusion):
+            return Committed("in_flight", 0, remapped=True)
+        groups = _without(conclusion.groups, settled.stale | settled.unchanged) + list(grouped(settled.retired))
+        fresh = _unwritten(groups, claim.written) if claim.written else groups
+        kept, older, equal = self._in_order(conclusion, fresh)
+        older += len(settled.stale)
+        state: State = conclusion.state
+        if state == "accepted" and not kept and older:
+            state = "stale"
+        elif state == "accepted" and fresh and not kept:
+            state = "duplicate"
+        self._claims.keep(conclusion, claim, kept)
+        written = claim.written.union(orjson.loads(ids_text(kept)))
+        snapshots.keep(self._connection, conclusion, settled, written)
+        if settled.retired:
+            retired = [command.entity for command in settled.retired]
+            touched = orjson.dumps([*orjson.loads(conclusion.entities), *retired]).decode()
+            conclusion = conclusion._replace(entities=touched)
+        return self._outcome(conclusion, state, kept, stale=older + equal)
+
+    def _waits(self, conclusion: Conclusion, claim: Claim, failure: Failure) -> Committed:
+        """Parks a delivery that would retire more than its guard allows."""
+        problem = orjson.dumps(failure.to_json())
+        failures = (*conclusion.failures, (failure.cls, failure.code, problem))
+        parked = conclusion._replace(state="parked", groups=(), mappings=(), failures=failures)
+        self._claims.keep(parked, claim, ())
+        return self._outcome(parked, "parked", ())._replace(problem=problem)
 
     def flush(self) -> None:
         for sql, rows in self._rows.items():
@@ -191,6 +229,10 @@ def _unwritten(groups: Sequence[Group], written: frozenset[str]) -> list[Group]:
     """The commands that were not written by an earlier attempt."""
     found = (_only(group, [id not in written for id in orjson.loads(group.ids)]) for group in groups)
     return [group for group in found if group is not None]
+
+
+def _without(groups: Sequence[Group], ids: frozenset[str]) -> list[Group]:
+    return _unwritten(groups, ids) if ids else list(groups)
 
 
 def _only(group: Group, wanted: list[bool]) -> Group | None:

@@ -67,6 +67,25 @@ def resolve(
     return resolved
 
 
+def external_ids(
+    connection: Connection, tenant: str, provider: str, canonical_ids: Collection[str], store: str = ""
+) -> dict[tuple[str, str], str]:
+    """What a provider calls these entities, by (kind, canonical id): in the store, else in all stores."""
+    m = mappings.c
+    found: dict[tuple[str, str], str] = {}
+    ordered = sorted(canonical_ids)
+    for start in range(0, len(ordered), _CHUNK):
+        statement = (
+            select(m.kind, m.canonical_id, m.external_id)
+            .where(m.tenant == tenant, m.provider == provider, m.canonical_id.in_(ordered[start : start + _CHUNK]),
+                   m.within.in_({"", store}), m.valid_to.is_(None))
+            .order_by(m.within, m.id.desc())
+        )  # fmt: skip
+        for kind, canonical, external in connection.execute(statement):
+            found[kind, canonical] = external
+    return found
+
+
 def _lookup(tenant: str, provider: str, kind: str, ids: list[str], stores: list[str], as_of: datetime | None) -> Any:
     m = mappings.c
     valid = (

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Literal, NamedTuple
 
 from engine.messages import EntityVersion, IdempotencyKey, NewMapping
+from engine.snapshots import Presence
 
 State = Literal[
     "in_flight", "accepted", "partial", "duplicate", "stale", "ignored", "failed", "parked", "quarantined", "evicted"
@@ -64,7 +65,7 @@ class Conclusion(NamedTuple):
     failure). `replay` marks an attempt that an operator asked for: it is not refused as a duplicate of its own
     earlier attempts.
     `claimant` is the delivery whose id went into the command keys ("": this one); for a duplicate, the
-    delivery that did the work.
+    delivery that did the work. `accepted`: a person has said that its snapshots may retire more than their guard.
     """
 
     delivery: str
@@ -90,6 +91,8 @@ class Conclusion(NamedTuple):
     spec_hash: str
     replay: bool = False
     claimant: str = ""
+    presences: tuple[Presence, ...] = ()
+    accepted: bool = False
 
 
 class Committed(NamedTuple):
@@ -98,7 +101,8 @@ class Committed(NamedTuple):
     `state` is the final one: the conclusion's own, or duplicate (another delivery holds the key, which
     is `holder`), or stale (every command was older than what stands). `commands` were written to the
     outbox. `remapped` is true when a canonical id that the conclusion created had meanwhile been given
-    another value, or its key another claimant: nothing was written, and the caller finishes again.
+    another value, or its key another claimant: nothing was written, and the caller finishes again. `problem` is
+    the failure, in JSON, that only the commit could find.
     """
 
     state: State
@@ -106,3 +110,4 @@ class Committed(NamedTuple):
     holder: str = ""
     stale: int = 0
     remapped: bool = False
+    problem: bytes = b""

@@ -382,11 +382,16 @@ entities = Table(
     Column("merchant_id", Text, nullable=False),
     Column("store_id", Text, nullable=False),
     Column("data", LargeBinary, nullable=False),
+    Column("sku", Text, nullable=False),
+    Column("item", Text, nullable=False),
+    Column("retired", Boolean, nullable=False),
     Column("seen", Boolean, nullable=False),
     Column("changed_at", Text, nullable=False),
     Column("version", BigInteger, nullable=False),
     PrimaryKeyConstraint("view", "owner", "tenant", "kind", "id"),
     Index("entities_by_id", "id", "kind"),
+    Index("entities_by_item", "item", "owner", sqlite_where=text("item <> ''"), postgresql_where=text("item <> ''")),
+    Index("entities_by_sku", "sku", "owner", sqlite_where=text("sku <> ''"), postgresql_where=text("sku <> ''")),
     sqlite_with_rowid=False,
 )
 """The views: what each entity is now. `owner` is the store, or the merchant for what holds in all its stores."""
@@ -419,15 +424,13 @@ members = Table(
     Column("tenant", Text, nullable=False),
     Column("provider", Text, nullable=False),
     Column("scope", Text, nullable=False),
-    Column("entity", Text, nullable=False),
-    Column("kafka_key", Text, nullable=False),
-    Column("data", LargeBinary, nullable=False),
+    Column("external_id", Text, nullable=False),
+    Column("retire", LargeBinary, nullable=False),
     Column("told", Text, nullable=False),
-    Column("present", Boolean, nullable=False),
-    PrimaryKeyConstraint("tenant", "provider", "scope", "entity"),
+    PrimaryKeyConstraint("tenant", "provider", "scope", "external_id"),
     sqlite_with_rowid=False,
 )
-"""Who belongs to a snapshot's scope. `data` is its Retire command; `told` hashes what was last written of it."""
+"""Who was seen in a scope. `retire` has the data of its Retire command; `told` hashes what was last told of it."""
 
 snapshots = Table(
     "snapshots",
@@ -435,7 +438,8 @@ snapshots = Table(
     Column("tenant", Text, nullable=False),
     Column("provider", Text, nullable=False),
     Column("scope", Text, nullable=False),
-    Column("at_order", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("received", Text, nullable=False),
     Column("delivery", Text, nullable=False),
     PrimaryKeyConstraint("tenant", "provider", "scope"),
     sqlite_with_rowid=False,

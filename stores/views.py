@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import Connection, Row, delete, insert, select, tuple_, update
+from sqlalchemy import Connection, Row, delete, insert, or_, select, true, tuple_, update
 
 from engine.views import Entity, EntityKey, Event
 from engine.views.entities import packed_marks, unpacked_marks
@@ -184,6 +184,51 @@ def by_id(connection: Connection, id: str, kinds: Collection[str], tenant: str =
     return [_entity(row) for row in connection.execute(statement)]
 
 
+def page_of(
+    connection: Connection,
+    tenant: str,
+    owner: str,
+    merchant: str,
+    *,
+    skus: Collection[str] | None,
+    ids: Collection[str] | None,
+    offset: int,
+    limit: int,
+) -> list[Entity]:
+    """Items of an owner that were told of and are not retired, by id; of one merchant alone unless it is "".
+
+    With `skus` and `ids` only items that have one of them, or a variant that has.
+    """
+    e = entities.c
+    mine = [e.view == "catalogue", e.owner == owner, e.tenant == tenant]
+    if merchant:
+        mine.append(e.merchant_id == merchant)
+    if skus is not None or ids is not None:
+        wanted = or_(e.sku.in_(sorted(set(skus or ()) - {""})), e.id.in_(sorted(ids or ())))
+        found = connection.execute(select(entities).where(*mine, e.kind.in_(("item", "variant")), wanted))
+        items = {one.key.id if one.key.kind == "item" else one.fields.get("item_id") for one in map(_entity, found)}
+        mine.append(e.id.in_(sorted(item for item in items if item)))
+    statement = (
+        select(entities)
+        .where(*mine, e.kind == "item", e.seen == true(), ~e.retired)
+        .order_by(e.id)
+        .offset(offset)
+        .limit(limit)
+    )
+    return [_entity(row) for row in connection.execute(statement)]
+
+
+def variants_of(connection: Connection, tenant: str, owner: str, items: Collection[str]) -> list[Entity]:
+    """The variants of these items that were told of and are not retired."""
+    e = entities.c
+    mine = (e.view == "catalogue", e.owner == owner, e.tenant == tenant, e.kind == "variant")
+    found: list[Entity] = []
+    for chunk in _chunks(sorted(items)):
+        statement = select(entities).where(*mine, e.item.in_(chunk), e.seen == true(), ~e.retired).order_by(e.id)
+        found += [_entity(row) for row in connection.execute(statement)]
+    return found
+
+
 def tenants_of(connection: Connection, owner: str) -> list[str]:
     """The tenants whose views know a store or merchant of this id."""
     statement = select(entities.c.tenant).where(
@@ -214,6 +259,9 @@ def _row(entity: Entity) -> dict[str, Any]:
         "merchant_id": entity.merchant_id,
         "store_id": entity.store_id,
         "data": orjson.dumps([entity.fields, packed_marks(entity.marks), entity.sources]),
+        "sku": entity.fields.get("sku") or "",
+        "item": (entity.fields.get("item_id") or "") if entity.key.kind == "variant" else "",
+        "retired": entity.retired,
         "seen": entity.seen,
         "changed_at": entity.changed_at,
         "version": entity.version,

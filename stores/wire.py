@@ -61,19 +61,25 @@ def _pack_conclusion(c: Conclusion) -> tuple[Any, ...]:
         c.failures,
         (c.delivery, c.attempt, c.tenant, c.provider, c.connection, c.feed, c.event, c.state, c.results, c.entities,
          c.external_merchant, c.external_store, c.merchant_id, c.store_id, c.spec_hash, c.replay, c.claimant),
+        pickle.dumps(c.presences, pickle.HIGHEST_PROTOCOL) if c.presences else b"",
+        c.accepted,
     )  # fmt: skip
 
 
 def _unpack_conclusion(value: tuple[Any, ...]) -> Conclusion:
-    at, received_at, key, groups, mappings, failures, rest = value
+    at, received_at, key, groups, mappings, failures, rest, presences, accepted = value
     delivery, attempt, tenant, provider, connection, feed, event, state, results, entities, *last = rest
-    return Conclusion(
+    made = Conclusion(
         delivery, attempt, tenant, provider, connection, feed, event, state, moment(at), moment(received_at),
         None if key is None else IdempotencyKey(*key),
         tuple([Group(k, n, ids, data, None if v is None else _versions(v)) for k, n, ids, data, v in groups]),
         tuple([NewMapping(Ref(kind, within, external), canonical) for kind, within, external, canonical in mappings]),
         failures, results, entities, *last,
     )  # fmt: skip
+    if not presences:
+        return made
+    # The other end is this program.
+    return made._replace(presences=pickle.loads(presences), accepted=accepted)  # noqa: S301
 
 
 def _versions(packed: Iterable[tuple[str, str, str] | None]) -> tuple[EntityVersion | None, ...]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from engine.canon import Canon
+from engine.checker.answers import answers
 from engine.checker.authentication import authentication
 from engine.checker.commands import commands
 from engine.checker.comparisons import comparisons
@@ -37,6 +38,7 @@ from engine.checker.sampled_lookups import sampled_lookups
 from engine.checker.samples import samples as against_samples
 from engine.checker.secret_names import secret_names
 from engine.checker.sites import Context, Samples
+from engine.checker.snapshots import snapshots
 from engine.checker.syntax import syntax
 from engine.checker.values import values
 from engine.checker.variables import variables
@@ -70,6 +72,8 @@ RULES: tuple[Rule, ...] = (
     paths,
     idempotency,
     deltas,
+    snapshots,
+    answers,
     authentication,
     secret_names,
     issuing,

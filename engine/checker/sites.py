@@ -124,6 +124,10 @@ def _feed_sites(name: str, feed: Feed) -> Iterator[Site]:
     lets = yield from _let_sites(feed.let, {}, name)
     if feed.event:
         yield Site(feed.event, "event", name, lets)
+    for answer in (feed.answer or {}).values():
+        for argument in (answer.store, answer.only, answer.page):
+            if argument:
+                yield Site(argument, "scope", name, lets)
     yield from _branch_sites(feed, lets, name)
     for event in (feed.events or {}).values():
         inner = yield from _let_sites(event.let, lets, name)
@@ -140,6 +144,7 @@ def _branch_sites(branch: Feed | Event, lets: Lets, feed: str) -> Iterator[Site]
             yield Site(part, "key", feed, lets)
     for rule in branch.commands.values():
         yield from _rule_expression_sites(rule, lets, feed)
+        yield from _snapshot_sites(rule, lets, feed)
     yield from _reply_sites(branch.replies, feed, lets)
 
 
@@ -171,6 +176,14 @@ def _rule_expression_sites(rule: Rule, lets: Lets, feed: str) -> Iterator[Site]:
         yield Site(version, "version", feed, lets)
     for nested in rule.commands.values():
         yield from _rule_expression_sites(nested, lets, feed)
+
+
+def _snapshot_sites(rule: Rule, lets: Lets, feed: str) -> Iterator[Site]:
+    """Whether a payload is a snapshot is asked of the whole payload, with the names of its feed."""
+    if rule.snapshot and rule.snapshot.when:
+        yield Site(rule.snapshot.when, "when", feed, lets, later=frozenset(rule.let))
+    for nested in rule.commands.values():
+        yield from _snapshot_sites(nested, lets, feed)
 
 
 def _field_sites(spec: FieldSpec, lets: Lets, feed: str) -> Iterator[Site]:

@@ -82,6 +82,8 @@ def decode(feed: Feed, request: Request, *, body_limit: int = BODY_LIMIT) -> Any
     data, limit = request.body, feed.limits.body or body_limit
     if headers.encoding:
         data = _expanded(feed, headers, data, limit)
+    if feed.answer is not None and not data:
+        return {}  # a question may stand in the URL alone
     formats = feed.formats
     name = format_of(tuple(formats), headers, data)
     document = FORMATS[name](Body(data, headers.charset, formats[name], feed.limits, limit))

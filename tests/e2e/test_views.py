@@ -71,3 +71,19 @@ def test_a_menu_becomes_views_and_events_which_a_kill_neither_loses_nor_doubles(
     assert shown["items"] == menu_of(tiffin, store)["items"]
     assert dish["item_id"] in tiffin.run("view", "store", store)
     assert tiffin.json("view", "item", dish["item_id"])["places"][0]["name"] == "Dish 1"
+
+
+def test_a_menu_of_one_item_after_one_of_300_waits_until_it_is_accepted(tiffin: Tiffin) -> None:
+    post(tiffin, MENU, menu())
+    store = store_id(tiffin)
+    small = menu()
+    small["items"] = small["items"][:1]
+    answer = tiffin.post(MENU, json.dumps(small).encode(), HEADERS)
+    waiting = answer.headers["tiffin-delivery"]
+    assert tiffin.client.get(f"{tiffin.url}/v1/deliveries/{waiting}").json()["state"] == "parked"
+    assert "snapshot_guard" in tiffin.run("failure", "list")
+    assert tiffin.json("delivery", "accept", waiting)["verdict"] == "accepted"
+    found = eventually(lambda: (m := menu_of(tiffin, store)) and len(m["items"]) == 1 and m)
+    assert found["items"][0]["name"] == "Dish 0"
+    assert tiffin.settled()["difference"] == 0
+    assert tiffin.json("view", "rebuild", "--check")["same"] is True

@@ -71,6 +71,18 @@ class Tiffin:
         threading.Thread(target=self._read, args=(self._process.stderr, ready), daemon=True).start()
         assert ready.wait(_START_SECONDS), self.log
         assert self.url, self.log
+        self._listens()
+
+    def _listens(self) -> None:
+        """Returns once the server takes connections: it says that it serves a moment before."""
+        give_up = time.monotonic() + _START_SECONDS
+        while True:
+            try:
+                self.client.get(f"{self.url}/healthz")
+                return
+            except httpx.ConnectError:
+                assert time.monotonic() < give_up, self.log
+                time.sleep(0.01)
 
     def _read(self, lines: Any, ready: threading.Event) -> None:
         self.url = ""

@@ -35,7 +35,15 @@ def run(case: Case, engine: EngineName = "jlens") -> list[Trial]:
     trials: list[Trial] = []
     for _ in range(case.again + 1):
         request, context = case.signed(interpreter), case.context
-        trial = try_request(interpreter, case.feed, request, context.connection, context.mappings, accepted=accepted)
+        trial = try_request(
+            interpreter,
+            case.feed,
+            request,
+            context.connection,
+            context.mappings,
+            accepted=accepted,
+            views=case.context.views,
+        )
         if trial.verdict == "accepted" and trial.reading and trial.reading.key:
             accepted.add(trial.reading.key.text)
         trials.append(trial)

@@ -21,6 +21,9 @@ def upgrade() -> None:
         sa.Column("merchant_id", sa.Text(), nullable=False),
         sa.Column("store_id", sa.Text(), nullable=False),
         sa.Column("data", sa.LargeBinary(), nullable=False),
+        sa.Column("sku", sa.Text(), nullable=False),
+        sa.Column("item", sa.Text(), nullable=False),
+        sa.Column("retired", sa.Boolean(), nullable=False),
         sa.Column("seen", sa.Boolean(), nullable=False),
         sa.Column("changed_at", sa.Text(), nullable=False),
         sa.Column("version", sa.BigInteger(), nullable=False),
@@ -28,6 +31,22 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("entities_by_id", "entities", ["id", "kind"], unique=False)
+    op.create_index(
+        "entities_by_item",
+        "entities",
+        ["item", "owner"],
+        unique=False,
+        sqlite_where=sa.text("item <> ''"),
+        postgresql_where=sa.text("item <> ''"),
+    )
+    op.create_index(
+        "entities_by_sku",
+        "entities",
+        ["sku", "owner"],
+        unique=False,
+        sqlite_where=sa.text("sku <> ''"),
+        postgresql_where=sa.text("sku <> ''"),
+    )
     op.create_table(
         "applied",
         sa.Column("commandkey", sa.Text(), nullable=False),
@@ -49,12 +68,10 @@ def upgrade() -> None:
         sa.Column("tenant", sa.Text(), nullable=False),
         sa.Column("provider", sa.Text(), nullable=False),
         sa.Column("scope", sa.Text(), nullable=False),
-        sa.Column("entity", sa.Text(), nullable=False),
-        sa.Column("kafka_key", sa.Text(), nullable=False),
-        sa.Column("data", sa.LargeBinary(), nullable=False),
+        sa.Column("external_id", sa.Text(), nullable=False),
+        sa.Column("retire", sa.LargeBinary(), nullable=False),
         sa.Column("told", sa.Text(), nullable=False),
-        sa.Column("present", sa.Boolean(), nullable=False),
-        sa.PrimaryKeyConstraint("tenant", "provider", "scope", "entity"),
+        sa.PrimaryKeyConstraint("tenant", "provider", "scope", "external_id"),
         sqlite_with_rowid=False,
     )
     op.create_table(
@@ -62,7 +79,8 @@ def upgrade() -> None:
         sa.Column("tenant", sa.Text(), nullable=False),
         sa.Column("provider", sa.Text(), nullable=False),
         sa.Column("scope", sa.Text(), nullable=False),
-        sa.Column("at_order", sa.Text(), nullable=False),
+        sa.Column("version", sa.Text(), nullable=False),
+        sa.Column("received", sa.Text(), nullable=False),
         sa.Column("delivery", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("tenant", "provider", "scope"),
         sqlite_with_rowid=False,
