@@ -130,11 +130,11 @@ def checked_secrets(interpreter: Any, given: tuple[str, ...], *, complete: bool 
     """Secrets by name, read from where they stand and strong enough. Raises InputProblem."""
     from engine.signatures import UnusableSecret, schemes_of, secret_names, usable_secret
 
-    auth = interpreter.provider.auth
+    auth = interpreter.auths
     wanted = secret_names(auth)
     found = {name: _secret(value) for name, value in pairs(given, "=", "NAME=VALUE")}
     for name, value in found.items():
-        if name not in wanted:
+        if not schemes_of(auth, name):
             raise InputProblem(f"The provider has no secret {name}. It has: {', '.join(sorted(wanted)) or 'none'}")
         for scheme in schemes_of(auth, name):
             try:

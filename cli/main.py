@@ -17,6 +17,7 @@ _COMMANDS = {
     "delivery": ("cli.delivery", "delivery", "Look at deliveries, replay them."),
     "failure": ("cli.failure", "failure", "Look at failures, resolve and replay them."),
     "tail": ("cli.tail", "tail", "Print the messages of a topic."),
+    "view": ("cli.view", "view", "What stores and items are now."),
     "ledger": ("cli.ledger", "ledger", "Count deliveries and commands; the difference is 0."),
     "migrate": ("cli.upkeep", "migrate", "Bring the database's schema up to date."),
     "doctor": ("cli.upkeep", "doctor", "Say what is wrong with a set-up."),

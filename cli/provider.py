@@ -255,7 +255,7 @@ def sign(
         public_url=(url or Settings().public_url).rstrip("/"),
     )
     values = {name: (value.encode(),) for name, value in pairs(secrets, "=", "NAME=VALUE")}
-    found = [*made(interpreter.provider.auth, request, values), *_content_type(interpreter, feed, headers)]
+    found = [*made(interpreter.auth_of(feed), request, values), *_content_type(interpreter, feed, headers)]
     if as_json:
         print_json(dict(found))
         return

@@ -11,7 +11,7 @@ import click
 from prometheus_client.metrics_core import Metric
 
 from cli.main import tiffin
-from flows.metrics import GAUGES, Metrics
+from flows.metrics import GAUGES, SUMS, Metrics
 from flows.settings import settings_page
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -72,6 +72,8 @@ def metrics() -> list[MetricRow]:
     told = Metrics()
     for name in GAUGES:
         told.watch(name, lambda: 0.0)
+    for name in SUMS:
+        told.watch_each(name, lambda: {"": 0.0})
     told.answered("", "", "")
     told.written("", "", 1)
     told.failed("", "", "")

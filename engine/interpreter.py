@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.addresses import address_allowed
+from engine.auth_model import AnyOf, Auth
 from engine.canon import Canon
 from engine.compiler import compile_elements
 from engine.decoding import decode
@@ -18,6 +19,7 @@ from engine.drafting import Draft, draft
 from engine.evaluation import RulesProgram
 from engine.failures import Failure, Refusal, Unauthorized
 from engine.finish import Policy, make_ids, outcome_of
+from engine.json_web_tokens import Issued, issue
 from engine.jsonata import EngineName, JsonataError, Program
 from engine.messages import Connection, Outcome, Ref, Reply, Request, Result
 from engine.model import Event, Expression, Feed, Provider, Rule
@@ -129,8 +131,20 @@ class Interpreter:
         except (Refusal, JsonataError):
             return None
 
-    def verify(self, request: Request, connection: Connection) -> None:
-        """Raises Unauthorized."""
+    def auth_of(self, feed: str) -> Auth:
+        """How requests of a feed prove who sent them: its own `auth`, or the file's."""
+        return self.feeds[feed].feed.auth or self.provider.auth
+
+    @property
+    def auths(self) -> Auth:
+        """The file's auth and those of its feeds as one tree: for what secrets a connection may have."""
+        own = tuple(one.feed.auth for one in self.feeds.values() if one.feed.auth is not None)
+        return AnyOf(any=(self.provider.auth, *own)) if own else self.provider.auth
+
+    def verify(
+        self, feed: str, request: Request, connection: Connection, fetched: Mapping[str, bytes] | None = None
+    ) -> None:
+        """Raises Unauthorized. `fetched` holds certificates by URL; KeyNeeded names one that is missing there."""
         if connection.allow and not address_allowed(request.peer, connection.allow):
             raise Unauthorized(
                 Failure(
@@ -140,7 +154,14 @@ class Interpreter:
                     "Add the address with --allow, or declare the proxy in TIFFIN_TRUSTED_PROXIES.",
                 )
             )
-        verify(self.provider.auth, request, connection.secrets)
+        verify(self.auth_of(feed), request, connection.secrets, fetched or {})
+
+    def issue(self, feed: str, request: Request, connection: Connection) -> Issued | None:
+        """The token that a login gives out, None of a feed that gives out none. Raises Unauthorized."""
+        wanted = self.feeds[feed].feed.issue
+        if wanted is None:
+            return None
+        return issue(wanted.secret, wanted.lifetime, connection.secrets, request.received_at)
 
     def read(self, feed: str, request: Request, connection: Connection) -> Reading:
         """Document, event, scope and key. Raises Refusal."""
@@ -242,12 +263,15 @@ class Interpreter:
         failure: Failure | None = None,
         receipt: Mapping[str, Any] | None = None,
         urls: Mapping[str, str] | None = None,
+        issued: Issued | None = None,
     ) -> Reply:
         """The answer to the provider. `receipt` is what the receipt URL would show, JSON values only."""
         event = reading.event if reading else ""
         writer = self.feeds[feed].branch(event).replies if feed else self._replies
         problem = failure or next(iter(outcome.failures if outcome else ()), None)
         bindings: dict[str, Any] = {"receipt": dict(receipt or {}), "urls": dict(urls or {})}
+        if issued is not None:
+            bindings["issued"] = issued.to_json()
         if problem is not None:
             bindings["problem"] = problem.to_json()
         document = None

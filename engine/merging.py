@@ -21,7 +21,13 @@ _ANY = "*"
 _INNER: Mapping[str, Mapping[str, str]] = {
     "file": {"feeds": "feeds", "lookups": "lookups", "replies": "replies", "auth": "auth", "defaults": "defaults"},
     "feeds": {_ANY: "feed"},
-    "feed": {"events": "events", "commands": "rules", "idempotency": "idempotency", "replies": "replies"},
+    "feed": {
+        "events": "events",
+        "commands": "rules",
+        "idempotency": "idempotency",
+        "replies": "replies",
+        "auth": "auth",
+    },
     "events": {_ANY: "event"},
     "event": {"commands": "rules", "idempotency": "idempotency", "replies": "replies"},
     "rules": {_ANY: "rule"},

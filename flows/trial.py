@@ -102,7 +102,7 @@ def try_request(
 
     try:
         if verify:
-            interpreter.verify(request, connection)
+            interpreter.verify(feed, request, connection)
             passed("verify")
         reading = interpreter.read(feed, request, connection)
         passed("read")

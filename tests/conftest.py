@@ -7,10 +7,15 @@ A test that needs one asks for its fixture and is skipped where it does not run:
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from stores.database import open_database
+from stores.tables import metadata
+from tests import postgres
+from tests.flows.scenery import DATABASE_VARIABLE
 from tests.services import FOLDER, SERVICES, Stack
 
 VARIABLES = {
@@ -83,3 +88,39 @@ def kafka_bootstrap() -> str:
 def s3_url() -> str:
     """An endpoint that takes any key; buckets are the test's own to make."""
     return _url("s3")
+
+
+@pytest.fixture(scope="session")
+def _postgres_database(postgres_url: str) -> Iterator[str]:
+    """A database of this run's own, with the newest tables."""
+    with postgres.database(postgres_url) as url:
+        yield url
+
+
+@pytest.fixture
+def postgres_database(_postgres_database: str) -> str:
+    """The URL of a PostgreSQL database with empty tables."""
+    postgres.empty(_postgres_database)
+    return _postgres_database
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database with empty tables; a test that asks for it runs on SQLite and on PostgreSQL."""
+    if request.param == "postgres":
+        url: str = request.getfixturevalue("postgres_database")
+        return url
+    url = f"sqlite:///{tmp_path}/tiffin.db"
+    database = open_database(url)
+    metadata.create_all(database.engine)
+    database.close()
+    return url
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def everywhere(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Has the settings of `tests.flows.scenery` name SQLite and then PostgreSQL."""
+    name: str = request.param
+    if name == "postgres":
+        monkeypatch.setenv(DATABASE_VARIABLE, request.getfixturevalue("postgres_database"))
+    return name

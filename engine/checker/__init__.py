@@ -21,6 +21,7 @@ from engine.checker.fields import fields
 from engine.checker.functions import functions
 from engine.checker.idempotency import idempotency
 from engine.checker.inequalities import inequalities
+from engine.checker.issuing import issuing
 from engine.checker.lets import lets
 from engine.checker.locale import local_defaults
 from engine.checker.lookups import lookups
@@ -65,6 +66,7 @@ RULES: tuple[Rule, ...] = (
     deltas,
     authentication,
     secret_names,
+    issuing,
     local_defaults,
     notices,
     against_samples,
