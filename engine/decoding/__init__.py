@@ -3,7 +3,7 @@
     bytes ─ gzip ─ charset ─ json | ndjson | form | csv | tsv ─ unwrap ─ document
 
 A document holds dict, list, str, bool and None only: every number of a payload is its source text. JSON
-gives an object or a list; a form {name: text, or list of texts}; the row formats {"rows": [...]}.
+gives an object or a list; a form {name: text, or list of texts}; the row formats {"rows": [...]}; no body {}.
 Whatever cannot be read is a Refusal of class validation; nothing else is raised.
 """
 
@@ -14,11 +14,20 @@ from typing import Any
 
 from engine.decoding import form, gzip_body, json_text, ndjson, table, unwrapping
 from engine.decoding.media_types import Headers, format_of, headers_of
+from engine.decoding.refusals import refusal
 from engine.messages import Request
 from engine.model import Feed
 
 BODY_LIMIT = 8 * 1024 * 1024
 """Bytes of a decompressed body, where neither the feed nor the caller says otherwise."""
+
+
+def nothing(body: bytes, _charset: str = "") -> dict[str, Any]:
+    """The empty document of a message that has no body: what it says stands in its URL and headers."""
+    if body.strip():
+        raise refusal("body_unexpected", "The message has a body, where none is expected.", "Send it without a body.")
+    return {}
+
 
 FORMATS: dict[str, Callable[[bytes, str], Any]] = {
     "json": json_text.decode,
@@ -26,6 +35,7 @@ FORMATS: dict[str, Callable[[bytes, str], Any]] = {
     "form": form.decode,
     "csv": table.decode_csv,
     "tsv": table.decode_tsv,
+    "none": nothing,
 }
 
 

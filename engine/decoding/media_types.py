@@ -74,7 +74,7 @@ def format_of(accept: tuple[str, ...], headers: Headers, body: bytes) -> str:
         if _contradicts(accept[0], headers.media_type, body):
             raise _unsupported(accept, headers.media_type)
         return accept[0]
-    said = _named(headers.media_type)
+    said = "none" if "none" in accept and not body else _named(headers.media_type)
     if said not in accept:
         raise _unsupported(accept, headers.media_type)
     return said
@@ -92,7 +92,7 @@ def _named(media_type: str) -> str:
 
 
 def _unsupported(accept: tuple[str, ...], media_type: str) -> Refusal:
-    wanted = [next(t for t, f in MEDIA_TYPES.items() if f == one) for one in accept]
+    wanted = [next((t for t, f in MEDIA_TYPES.items() if f == one), "no body") for one in accept]
     said = f"Content-Type {shown(media_type)} is not" if media_type else "There is no Content-Type; it is not one"
     return refusal(
         "content_type_unsupported",
