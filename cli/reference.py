@@ -22,7 +22,11 @@ def commands_page() -> str:
         "1 the input has problems, 2 wrong usage.\n"
     ]
     for path, command in commands():
-        context = click.Context(command, info_name=path, max_content_width=100, terminal_width=100)
+        # Click keeps the help option that a command made first: it must be the one that the command line makes.
+        names = tiffin.context_settings["help_option_names"]
+        context = click.Context(
+            command, info_name=path, max_content_width=100, terminal_width=100, help_option_names=names
+        )
         parts.append(f"\n## `{path}`\n\n```\n{command.get_help(context)}\n```\n")
     return "".join(parts)
 

@@ -93,7 +93,15 @@ def _resolved(document: Document, sources: Sources, chain: tuple[str, ...]) -> D
         message = f"{name}.yaml is at revision {there}, not {revision}"
         hint = f"look at what changed in it, then write {name}@{there}"
         return _unresolved(document, "base_revision", message, hint)
-    return merged(_without(base, _OWN), _without(document, ("extends",)))
+    return _head_first(merged(_without(base, _OWN), _without(document, ("extends",))))
+
+
+def _head_first(document: Document) -> Document:
+    """A file's own keys stand where a reader looks for them, not behind what it inherits."""
+    head = {
+        key: document.data[key] for key in ("spec", "provider", "title", "family", "revision") if key in document.data
+    }
+    return replace(document, data={**head, **document.data})
 
 
 def _without(document: Document, keys: tuple[str, ...]) -> Document:

@@ -19,9 +19,24 @@ from engine.yaml12 import Document, Path
 
 _ANY = "*"
 _INNER: Mapping[str, Mapping[str, str]] = {
-    "file": {"feeds": "feeds", "lookups": "lookups", "replies": "replies", "auth": "auth", "defaults": "defaults"},
+    "file": {
+        "feeds": "feeds",
+        "lookups": "lookups",
+        "replies": "replies",
+        "auth": "auth",
+        "defaults": "defaults",
+        "handshakes": "handshakes",
+    },
     "feeds": {_ANY: "feed"},
-    "feed": {"events": "events", "commands": "rules", "idempotency": "idempotency", "replies": "replies"},
+    "feed": {
+        "events": "events",
+        "commands": "rules",
+        "idempotency": "idempotency",
+        "replies": "replies",
+        "auth": "auth",
+    },
+    "handshakes": {_ANY: "handshake"},
+    "handshake": {"reply": "reply", "auth": "auth"},
     "events": {_ANY: "event"},
     "event": {"commands": "rules", "idempotency": "idempotency", "replies": "replies"},
     "rules": {_ANY: "rule"},
@@ -41,6 +56,7 @@ _NEEDED: Mapping[str, tuple[frozenset[str], ...]] = {
     "rule": (frozenset({"command", "commands"}),),
     "field": (frozenset({"from", "value", "each"}),),
     "check": (frozenset({"that"}),),
+    "handshake": (frozenset({"reply"}),),
 }
 """Of each set one key at least must stand in a mapping that is new, not an override."""
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from engine.model import Provider
 from schemas.asyncapi import asyncapi
-from schemas.diagnostics import diagnostics
+from schemas.diagnostics import Diagnostic, diagnostics
 
 ROOT = Path(__file__).resolve().parent.parent
 _ID = "https://tiffin.dev/schemas/provider.schema.json"
@@ -122,19 +122,31 @@ def _cell(text: str) -> str:
 
 
 def diagnostics_text() -> str:
-    """Every code with its sentence and the smallest mistake that shows it."""
+    """Every code with its sentence, what to do, the smallest mistake that shows it and the same mended."""
     parts = [
         "# Diagnostics\n\nWhat `tiffin provider check` says. Generated from `schemas/diagnostics.yaml` by "
-        "`python -m schemas.generate`; a test runs every example. Only errors keep a file from loading.\n"
+        "`python -m schemas.generate`; a test runs every example. Only errors keep a file from loading. An example is "
+        "a part of a file that is right otherwise, or a whole file.\n"
     ]
     for one in diagnostics():
-        parts.append(f"\n## `{one.code}`\n\n{one.severity.capitalize()}. {one.says}\n")
-        if one.example:
-            shown = "".join(
-                line if len(line) < 160 else f"{line[:156].rstrip()}…\n" for line in one.example.splitlines(True)
-            )
-            parts.append(f"\n```yaml\n{_visible(shown)}```\n")
+        parts.append(f"\n## `{one.code}`\n\n{one.severity.capitalize()}. {one.says}\n\n{one.advice}\n")
+        if not one.example:
+            continue
+        parts.append(f"\nTold at line {one.line}, column {one.column} {_of(one)}:\n\n{_block(one.example)}")
+        same = one.fixed == one.example
+        parts.append("\nWith a golden case it is well.\n" if same else f"\nMended:\n\n{_block(one.fixed)}")
     return "".join(parts)
+
+
+def _of(one: Diagnostic) -> str:
+    payloads = "".join(f" `{json.dumps(payload)}`" for payload in one.samples or ())
+    sampled = f", with the sample{payloads}" if payloads else ""
+    return f"of a connection's overrides{sampled}" if one.at == "overrides" else f"of this{sampled}"
+
+
+def _block(text: str) -> str:
+    shown = "".join(line if len(line) < 160 else f"{line[:156].rstrip()}…\n" for line in text.splitlines(True))
+    return f"```yaml\n{_visible(shown)}```\n"
 
 
 def _visible(text: str) -> str:
