@@ -341,7 +341,7 @@ def sign(
 
 
 _TYPES = {"json": "application/json", "form": "application/x-www-form-urlencoded", "csv": "text/csv",
-          "tsv": "text/tab-separated-values", "ndjson": "application/x-ndjson"}  # fmt: skip
+          "tsv": "text/tab-separated-values", "ndjson": "application/x-ndjson", "jwt": "application/jwt"}  # fmt: skip
 
 
 def _content_type(interpreter: Interpreter, feed: str, given: Iterable[str]) -> list[tuple[str, str]]:

@@ -295,7 +295,7 @@ class Ignored(Node):
     because: str = Field(description="Why, for a person.")
 
 
-Accept = Literal["json", "ndjson", "form", "csv", "tsv"]
+Accept = Literal["json", "ndjson", "form", "csv", "tsv", "jwt"]
 
 
 def _accept_list(value: object) -> object:

@@ -1,6 +1,6 @@
 """From the bytes of a body to the document that expressions see.
 
-    bytes ─ gzip ─ charset ─ json | ndjson | form | csv | tsv ─ unwrap ─ document
+    bytes ─ gzip ─ charset ─ json | ndjson | form | csv | tsv | jwt ─ unwrap ─ document
 
 A document holds dict, list, str, bool and None only: every number of a payload is its source text. JSON
 gives an object or a list; a form {name: text, or list of texts}; the row formats {"rows": [...]}.
@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from engine.decoding import form, gzip_body, json_text, ndjson, table, unwrapping
+from engine.decoding import form, gzip_body, json_text, jwt_claims, ndjson, table, unwrapping
 from engine.decoding.media_types import Headers, format_of, headers_of
 from engine.messages import Request
 from engine.model import Feed
@@ -26,6 +26,7 @@ FORMATS: dict[str, Callable[[bytes, str], Any]] = {
     "form": form.decode,
     "csv": table.decode_csv,
     "tsv": table.decode_tsv,
+    "jwt": jwt_claims.decode,
 }
 
 
