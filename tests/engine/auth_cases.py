@@ -35,9 +35,11 @@ def private_pem(family: str) -> bytes:
 
 
 def public_pem(key: Any) -> bytes:
-    return key.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    return key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+def public_der(key: Any) -> bytes:
+    return key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
 def certificate(key: Any = None, begin: datetime = NOW - timedelta(days=1), days: int = 30) -> bytes:
@@ -64,7 +66,9 @@ def request(
     return Request("POST", url, "/in", query, pairs, raw, peer, at)
 
 
-def code(auth: dict[str, Any], sent: Request, secrets: Any = SECRETS, fetched: Mapping[str, bytes] | None = None) -> str:
+def code(
+    auth: dict[str, Any], sent: Request, secrets: Any = SECRETS, fetched: Mapping[str, bytes] | None = None
+) -> str:
     """The failure's code, "" where the request verifies."""
     try:
         verify(AUTH.validate_python(auth), sent, secrets, fetched or {})

@@ -62,7 +62,9 @@ def test_a_token_without_iat_is_refused_where_its_age_counts() -> None:
     assert judged(token({"iss": "acme"})) == "timestamp_missing"
 
 
-@pytest.mark.parametrize(("aud", "expected"), [("us", ""), (["x", "us"], ""), ("them", "token_mismatch"), (None, "token_mismatch")])
+@pytest.mark.parametrize(
+    ("aud", "expected"), [("us", ""), (["x", "us"], ""), ("them", "token_mismatch"), (None, "token_mismatch")]
+)
 def test_the_audience_must_hold_ours(aud: Any, expected: str) -> None:
     assert judged(token(aud=aud) if aud else token(), {**JWT, "audience": "us"}) == expected
 
@@ -102,7 +104,9 @@ def test_a_token_of_another_algorithm_or_form_is_malformed(value: str | bytes) -
 def test_a_public_key_never_passes_for_a_shared_secret() -> None:
     pem = public_pem(KEYS["rsa"])
     auth = {**JWT, "algorithm": "RS256", "key": "pem"}
-    header, claims = (base64.urlsafe_b64encode(json.dumps(p).encode()).decode().rstrip("=") for p in ({"alg": "HS256"}, CLAIMS))
+    header, claims = (
+        base64.urlsafe_b64encode(json.dumps(p).encode()).decode().rstrip("=") for p in ({"alg": "HS256"}, CLAIMS)
+    )
     import hashlib
     import hmac
 
@@ -144,7 +148,9 @@ def presented(value: str, seconds: int = 0) -> str:
     return code(ISSUED, request(headers={"apiKey": value}, at=NOW + timedelta(seconds=seconds)))
 
 
-@pytest.mark.parametrize(("seconds", "expected"), [(0, ""), (3599, ""), (3600, "token_expired"), (10**7, "token_expired")])
+@pytest.mark.parametrize(
+    ("seconds", "expected"), [(0, ""), (3599, ""), (3600, "token_expired"), (10**7, "token_expired")]
+)
 def test_an_issued_token_holds_for_its_lifetime(seconds: int, expected: str) -> None:
     assert presented(issue("key", 3600, SECRETS, NOW).token, seconds) == expected
 

@@ -19,7 +19,9 @@ def envelope(token: str, space: str = SOAP, before: str = "") -> bytes:
 
 
 def token(user: str = "user", password: str = "password", digest: bool = False, seconds: int = 0) -> str:
-    return username_token(user, password, digest, write(NOW - timedelta(seconds=seconds), "rfc3339"), b"0123456789abcdef")
+    return username_token(
+        user, password, digest, write(NOW - timedelta(seconds=seconds), "rfc3339"), b"0123456789abcdef"
+    )
 
 
 @pytest.mark.parametrize("space", [SOAP, "http://www.w3.org/2003/05/soap-envelope"])
@@ -40,7 +42,10 @@ def test_the_type_of_the_password_is_the_files_choice() -> None:
     assert code(DIGEST, request(envelope(token()))) == "credentials_malformed"
 
 
-@pytest.mark.parametrize(("seconds", "expected"), [(0, ""), (300, ""), (301, "timestamp_outside_tolerance"), (-61, "timestamp_outside_tolerance")])
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [(0, ""), (300, ""), (301, "timestamp_outside_tolerance"), (-61, "timestamp_outside_tolerance")],
+)
 def test_a_digest_holds_for_five_minutes_where_the_file_says_nothing(seconds: int, expected: str) -> None:
     assert code(DIGEST, request(envelope(token(digest=True, seconds=seconds)))) == expected
 

@@ -57,7 +57,8 @@ def test_nothing_is_said_about_authentication_that_is_sound(found: Found, auth: 
 @pytest.mark.parametrize(
     ("auth", "code"),
     [
-        ("{scheme: message_signature, algorithm: hmac-sha256, cover: [content-digest], secret: key}", "key_does_not_fit"),
+        ("{scheme: message_signature, algorithm: hmac-sha256, cover: [content-digest], secret: key}",
+         "key_does_not_fit"),
         ("{scheme: message_signature, algorithm: ed25519, cover: ['@method'], secret: key}", "body_not_signed"),
         ("{scheme: hmac, algorithm: md5, secret: key, signature: {header: S}}", "wrong_value"),
         ("{scheme: hmac, algorithm: sha256, key: pem, secret: key, signature: {header: S}}", "wrong_value"),
@@ -66,7 +67,8 @@ def test_nothing_is_said_about_authentication_that_is_sound(found: Found, auth: 
         ("{scheme: address, allow: []}", "wrong_value"),
         ("{scheme: rsa, algorithm: sha1, secret: {certificate: {body: u}, hosts: ['*.com']}, signature: {body: s}}",
          "wrong_value"),
-        ("{scheme: rsa, algorithm: sha1, secret: {certificate: {body: u}, hosts: []}, signature: {body: s}}", "wrong_value"),
+        ("{scheme: rsa, algorithm: sha1, secret: {certificate: {body: u}, hosts: []}, signature: {body: s}}",
+         "wrong_value"),
         ("{scheme: jwt, header: X, raw_body: true, secret: key, tolerance: 5m}", "one_location"),
         ("{scheme: ed2551, secret: key, signature: {header: S}}", "unknown_scheme"),
         ("{scheme: ed25519, secret: {keyring: 'a/b', by: {header: K}}, signature: {header: S}}", "wrong_value"),
