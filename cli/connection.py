@@ -133,7 +133,7 @@ def checked_secrets(interpreter: Any, given: tuple[str, ...], *, complete: bool 
 
     auth = interpreter.auths
     wanted = secret_names(auth) | secret_names_of(interpreter.provider)
-    found = {name: _secret(value) for name, value in pairs(given, "=", "NAME=VALUE")}
+    found = {name: secret_value(value) for name, value in pairs(given, "=", "NAME=VALUE")}
     for name, value in found.items():
         if not schemes_of(auth, name):
             raise InputProblem(f"The provider has no secret {name}. It has: {', '.join(sorted(wanted)) or 'none'}")
@@ -149,7 +149,8 @@ def checked_secrets(interpreter: Any, given: tuple[str, ...], *, complete: bool 
     return {name: value.encode() for name, value in found.items()}
 
 
-def _secret(value: str) -> str:
+def secret_value(value: str) -> str:
+    """A secret as it is written, or read from NAME=@file or NAME=env:VARIABLE. Raises InputProblem."""
     if value.startswith("@"):
         try:
             return Path(value[1:]).read_text().rstrip("\r\n")

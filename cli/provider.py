@@ -108,7 +108,10 @@ def _feed(interpreter: Interpreter, feed: str, *, or_handshake: bool = False) ->
     help="create: unmapped stores keep the provider's id; reject: the file's own rule holds.",
 )
 @click.option(
-    "--secret", "secrets", multiple=True, help="NAME=VALUE; the signature is verified only when secrets are given."
+    "--secret",
+    "secrets",
+    multiple=True,
+    help="NAME=VALUE, NAME=@file or NAME=env:VARIABLE; the signature is verified only when secrets are given.",
 )
 @json_option
 def try_(
@@ -138,7 +141,7 @@ def try_(
     )
     connection = before.connection
     if secrets:
-        connection = replace(connection, secrets={n: (v.encode(),) for n, v in pairs(secrets, "=", "NAME=VALUE")})
+        connection = replace(connection, secrets=_secrets(secrets))
     request = make_request(
         interpreter,
         feed,
@@ -241,7 +244,13 @@ def test(names: tuple[str, ...], update: bool, root: Path) -> None:
     type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True),
     help="File with the body; - for standard input.",
 )
-@click.option("--secret", "secrets", multiple=True, required=True, help="NAME=VALUE; may be repeated.")
+@click.option(
+    "--secret",
+    "secrets",
+    multiple=True,
+    required=True,
+    help="NAME=VALUE, NAME=@file or NAME=env:VARIABLE; the private key where the scheme has a public one.",
+)
 @click.option("--header", "headers", multiple=True, help="A header that is signed: 'Name: value'.")
 @click.option("--query", "queries", multiple=True, help="A query parameter that is signed: name=value.")
 @click.option("--url", help="The public URL of the server, where the URL is signed.")
@@ -272,13 +281,18 @@ def sign(
         query=pairs(queries, "=", "name=value"),
         public_url=(url or Settings().public_url).rstrip("/"),
     )
-    values = {name: (value.encode(),) for name, value in pairs(secrets, "=", "NAME=VALUE")}
-    found = [*made(interpreter.auth_of(feed), request, values), *_content_type(interpreter, feed, headers)]
+    found = [*made(interpreter.auth_of(feed), request, _secrets(secrets)), *_content_type(interpreter, feed, headers)]
     if as_json:
         print_json(dict(found))
         return
     for name, value in found:
         click.echo(f"{name}: {value}")
+
+
+def _secrets(given: tuple[str, ...]) -> dict[str, tuple[bytes, ...]]:
+    from cli.connection import secret_value
+
+    return {name: (secret_value(value).encode(),) for name, value in pairs(given, "=", "NAME=VALUE")}
 
 
 def _content_type(interpreter: Interpreter, feed: str, given: Iterable[str]) -> list[tuple[str, str]]:

@@ -100,7 +100,7 @@ class Certificate(Node):
 
     certificate: Located = Field(description="Where the URL stands.")
     hosts: tuple[Annotated[str, AfterValidator(_host)], ...] = Field(
-        min_length=1, description="Hosts that are believed; * stands for one label, such as sns.*.amazonaws.com ."
+        min_length=1, description="Hosts that are believed; * stands for one label, such as certs.*.example.com ."
     )
 
 
@@ -114,7 +114,7 @@ PublicKey = Annotated[
 SharedKeyText = Literal["utf8", "hex", "base64"]
 PublicKeyText = Literal["pem", "hex", "base64"]
 _PUBLIC_KEY = "pem: a public key or a certificate; hex, base64: the raw key, or its DER (SubjectPublicKeyInfo)."
-_KEY_PREFIX = "Stripped from the secret's text before it is decoded, such as whsec_."
+_KEY_PREFIX = "Stripped from the secret's text before it is decoded, such as key_."
 
 
 def _network(value: str) -> str:

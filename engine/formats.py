@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from engine.model_base import Node, Whole, lenient, shape
 
-FormatName = Literal["json", "ndjson", "form", "csv", "tsv", "xml", "x12", "xlsx", "none"]
+FormatName = Literal["json", "ndjson", "form", "csv", "tsv", "xml", "x12", "xlsx", "jwt", "none"]
 
 
 class Headed(Node):

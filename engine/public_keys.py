@@ -104,7 +104,7 @@ def verifies(scheme: Asymmetric, key: PublicKey, signature: bytes, message: byte
     """Whether a signature of the message was made with the key's private one."""
     try:
         if isinstance(scheme, RsaScheme) and isinstance(key, rsa.RSAPublicKey):
-            key.verify(signature, message, _padding(scheme), _HASHES[scheme.algorithm]())
+            key.verify(signature, message, _padding(scheme, padding.PSS.AUTO), _HASHES[scheme.algorithm]())
         elif isinstance(scheme, EcdsaScheme) and isinstance(key, ec.EllipticCurvePublicKey):
             key.verify(_der(scheme, signature), message, ec.ECDSA(hashes.SHA256()))
         elif isinstance(scheme, Ed25519Scheme) and isinstance(key, ed25519.Ed25519PublicKey):
@@ -119,7 +119,7 @@ def verifies(scheme: Asymmetric, key: PublicKey, signature: bytes, message: byte
 def signed(scheme: Asymmetric, key: PrivateKey, message: bytes) -> bytes:
     """A signature of the message. Raises TypeError where the key is of another family."""
     if isinstance(scheme, RsaScheme) and isinstance(key, rsa.RSAPrivateKey):
-        return key.sign(message, _padding(scheme), _HASHES[scheme.algorithm]())
+        return key.sign(message, _padding(scheme, padding.PSS.DIGEST_LENGTH), _HASHES[scheme.algorithm]())
     if isinstance(scheme, EcdsaScheme) and isinstance(key, ec.EllipticCurvePrivateKey):
         der = key.sign(message, ec.ECDSA(hashes.SHA256()))
         if scheme.form == "der":
@@ -138,10 +138,10 @@ def decoded(text: bytes, encoding: str) -> bytes:
     return binascii.a2b_base64(text + b"=" * (-len(text) % 4), strict_mode=True)
 
 
-def _padding(scheme: RsaScheme) -> padding.AsymmetricPadding:
+def _padding(scheme: RsaScheme, salt: Any) -> padding.AsymmetricPadding:
     if scheme.padding == "pkcs1":
         return padding.PKCS1v15()
-    return padding.PSS(padding.MGF1(_HASHES[scheme.algorithm]()), padding.PSS.AUTO)
+    return padding.PSS(padding.MGF1(_HASHES[scheme.algorithm]()), salt)
 
 
 def _der(scheme: EcdsaScheme, signature: bytes) -> bytes:

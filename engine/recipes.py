@@ -30,7 +30,7 @@ from engine.request_parts import PartError, RequestParts, described
 from engine.signature_values import Signed, encode
 
 _PORTS = {"https": 443, "http": 80}
-# The characters that HubSpot's v3 signatures want decoded in the URL.
+# : / ? @ ! $ ' ( ) * , ; and no others: what senders decode before they sign a URL.
 _DECODED = re.compile("%(3A|2F|3F|40|21|24|27|28|29|2A|2C|3B)", re.IGNORECASE)
 
 

@@ -107,11 +107,18 @@ class Fetcher:
         return body
 
 
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
 def is_public(address: str) -> bool:
-    """Whether an address is one of the public internet. An IPv4 address written as IPv6 counts as what it is."""
+    """Whether an address is one of the public internet. An IPv4 address inside an IPv6 one counts as what it is."""
     try:
         found = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return False
-    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
-    return (mapped or found).is_global and not (mapped or found).is_multicast
+    if isinstance(found, ipaddress.IPv6Address):
+        if found.teredo is not None:
+            return False
+        inside = ipaddress.IPv4Address(found.packed[12:]) if found in _NAT64 else found.ipv4_mapped or found.sixtofour
+        found = inside or found
+    return found.is_global and not found.is_multicast

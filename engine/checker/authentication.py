@@ -115,7 +115,7 @@ def _signed_scheme(context: Context, leaf: Leaf) -> Iterator[Problem]:
         yield from _keyring(context, scheme, secret, path)
     if isinstance(secret, Certificate) and not any(isinstance(one, TokenScheme) for one in leaf.beside):
         message = "every customer of those hosts can have a message signed so"
-        hint = "put it into all: beside a token that names the sender, such as {scheme: token, body: TopicArn, …}"
+        hint = "put it into all: beside a token that names the sender, such as its account or topic"
         yield Problem(context.place((*path, "secret"), key=True), "signer_not_pinned", message, hint, "warning")
     if isinstance(scheme, HashScheme) and scheme.secret is None:
         return

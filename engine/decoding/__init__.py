@@ -1,6 +1,6 @@
 """From the bytes of a body to the document that expressions see.
 
-    bytes ─ gzip ─ charset ─ json | ndjson | form | csv | tsv | xml | x12 | xlsx ─ unwrap ─ document
+    bytes ─ gzip ─ charset ─ json | ndjson | form | csv | tsv | xml | x12 | xlsx | jwt ─ unwrap ─ document
 
 A document holds dict, list, str, bool and None only: every number of a payload is its source text. JSON
 gives an object or a list; a form {name: text, or list of texts}; the row formats {"rows": [...]}; XML
@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from engine.decoding import form, gzip_body, json_text, ndjson, table, unwrapping
+from engine.decoding import form, gzip_body, json_text, jwt_claims, ndjson, table, unwrapping
 from engine.decoding.media_types import Headers, format_of, headers_of
 from engine.decoding.refusals import refusal
 from engine.messages import Request
@@ -70,6 +70,7 @@ FORMATS: dict[str, Callable[[Body], Any]] = {
     "x12": _x12,
     "xlsx": _xlsx,
     "none": _nothing,
+    "jwt": lambda body: jwt_claims.decode(body.data, values=body.limits.values),
 }
 
 

@@ -23,6 +23,7 @@ MEDIA_TYPES = {
     "application/x-jsonlines": "ndjson",
     "application/jsonlines": "ndjson",
     FORM: "form",
+    "application/jwt": "jwt",
     "text/csv": "csv",
     "application/csv": "csv",
     "text/x-csv": "csv",

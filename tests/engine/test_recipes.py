@@ -17,13 +17,22 @@ from engine.signature_values import Malformed, Signed
 RECIPE: TypeAdapter[Any] = TypeAdapter(tuple[RecipePart, ...])
 BODY = b'{ "id": 4.10,\n "note": "a \\"b\\" \\u00e9 ", "tags": [1, 2] }'
 
+MINIFIED = b'{"id":4.10,"note":"a \\"b\\" \\u00e9 ","tags":[1,2]}'
 
-def put_together(*recipe: Any, body: bytes = BODY, signed: Signed | None = None, **left_out: Any) -> bytes:
+
+def put_together(
+    *recipe: Any,
+    body: bytes = BODY,
+    signed: Signed | None = None,
+    url: str = "https://t.example/in?b=2&a=1",
+    query: tuple[tuple[str, str], ...] = (("b", "2"), ("a", "1"), ("sig", "x")),
+    **left_out: Any,
+) -> bytes:
     request = Request(
         method="POST",
-        url="https://t.example/in?b=2&a=1",
+        url=url,
         path="/in",
-        query=(("b", "2"), ("a", "1"), ("sig", "x")),
+        query=query,
         headers=((b"x-id", b"m1"), (b"x-twice", b"1"), (b"x-twice", b"2")),
         body=body,
         peer="192.0.2.1",
@@ -49,6 +58,11 @@ def put_together(*recipe: Any, body: bytes = BODY, signed: Signed | None = None,
         ({"digest": "sha256"}, hashlib.sha256(BODY).hexdigest().encode()),
         ({"digest": "sha1", "encoding": "base64"}, base64.b64encode(hashlib.sha1(BODY).digest())),
         ({"base64": ["raw_body", {"value": "!"}]}, base64.b64encode(BODY + b"!")),
+        ({"digest": "blake2b_512", "of": "minified_body"}, hashlib.blake2b(MINIFIED).hexdigest().encode()),
+        ({"body": "absent", "default": ""}, b""),
+        ({"body": "id", "default": "x"}, b"4.10"),
+        ({"join": ["method", {"value": "x"}, {"body": "id"}], "between": ":"}, b"POST:x:4.10"),
+        ({"lines": ["tags", "absent", "id"]}, b"tags\n[1, 2]\nid\n4.10\n"),
         ({"sorted_params": "query"}, b"a=1&b=2&sig=x"),
         ({"sorted_params": "query", "pair": "", "between": ""}, b"a1b2sigx"),
     ],
@@ -96,3 +110,46 @@ def test_a_header_that_stands_twice_is_repeated() -> None:
 def test_a_body_that_is_no_strict_json_is_unread(part: Any, body: bytes) -> None:
     with pytest.raises(BodyUnread):
         put_together(part, body=body)
+
+
+@pytest.mark.parametrize(
+    ("url", "how", "expected"),
+    [
+        ("https://t.example/in?a=1", "with_port", "https://t.example:443/in?a=1"),
+        ("http://t.example/in", "with_port", "http://t.example:80/in"),
+        ("https://t.example:8443/in", "with_port", "https://t.example:8443/in"),
+        ("https://t.example:443/in?a=1", "without_port", "https://t.example/in?a=1"),
+        ("https://[2001:db8::1]:443/in", "without_port", "https://[2001:db8::1]/in"),
+        ("https://[2001:db8::1]/in", "with_port", "https://[2001:db8::1]:443/in"),
+        ("https://t.example:port/in", "without_port", "https://t.example:port/in"),
+        ("https://t.example/in?a=%3A%2f%20%40", "decoded", "https://t.example/in?a=:/%20@"),
+    ],
+)
+def test_the_url_is_spelled_as_the_sender_does(url: str, how: str, expected: str) -> None:
+    assert put_together({"url": how}, url=url) == expected.encode()
+
+
+MANY = (("ids[]", "2"), ("ids[]", "1"), ("x", "a&b%"), ("y", "1"), ("y", "1"))
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, "ids[]=1&ids[]=2&x=a&b%&y=1&y=1"),
+        ({"distinct": True}, "ids[]=1&ids[]=2&x=a&b%&y=1"),
+        ({"lists": "json"}, 'ids=["2", "1"]&x=a&b%&y=["1", "1"]'),
+        ({"lists": "comma"}, "ids[]=2,1&x=a&b%&y=1,1"),
+        ({"escape": "%&"}, "ids[]=1&ids[]=2&x=a%26b%25&y=1&y=1"),
+    ],
+)
+def test_parameters_are_written_as_the_sender_does(options: dict[str, Any], expected: str) -> None:
+    assert put_together({"sorted_params": "query", **options}, query=MANY) == expected.encode()
+
+
+def test_a_form_field_is_its_decoded_value() -> None:
+    assert put_together({"form": "a"}, body=b"a=%C3%A9+1") == "é 1".encode()
+
+
+def test_the_secret_of_a_plain_hash_stands_where_the_recipe_says() -> None:
+    made = put_together("secret", {"join": ["method", "secret"], "between": ";"}, secret=b"s3")
+    assert made == b"s3POST;s3"

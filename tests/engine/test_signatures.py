@@ -15,6 +15,7 @@ from engine.failures import Unauthorized
 from engine.messages import Request
 from engine.model import Auth
 from engine.signatures import UnusableSecret, locations, schemes_of, secret_names, usable_secret, verify
+from tests.engine.auth_cases import KEYS, public_der, public_pem
 
 AUTH: TypeAdapter[Any] = TypeAdapter(Auth)
 NOW = datetime(2026, 1, 5, 10, 0, tzinfo=UTC)
@@ -381,12 +382,60 @@ HOSTILE: list[dict[str, Any]] = [
     {**HMAC, "signature": {"header": "X-Signature", "parser": "pairs", "separator": ";"}},
     {**HMAC, "signature": {"header": "X-Signature", "parser": "list", "encoding": "base64url"}},
 ]
+SIGNED = {"secret": "key", "signature": {"header": "X-Signature"}}
+PARAMS = {"header": "X-Signature", "parser": "params", "take": "s"}
+HOSTILE += [
+    {"scheme": "hash", "algorithm": "md5", "sign": ["secret", {"form": "a"}], **SIGNED},
+    {"scheme": "rsa", "algorithm": "sha1", **SIGNED},
+    {
+        "scheme": "rsa",
+        "algorithm": "sha1",
+        "sign": [{"lines": ["a", "b"]}],
+        "signature": {"body": "s"},
+        "secret": {"certificate": {"body": "u"}, "hosts": ["*.t.example"]},
+    },
+    {"scheme": "ecdsa", "form": "raw", "key": "base64", **SIGNED},
+    {
+        "scheme": "ed25519",
+        **SIGNED,
+        "signature": PARAMS,
+        "timestamp": {"signature": "t", "expires": "e"},
+        "secret": {"keyring": "keys", "by": {"signature": "k"}},
+    },
+    {"scheme": "hmac", "algorithm": "sha1", "each": "a.b", "secret": "key", "signature": {"body": "s"}},
+    {
+        "scheme": "hmac",
+        "algorithm": "sha1",
+        "sign": [{"url": "with_port"}, {"sorted_params": "query", "lists": "json"}],
+        **SIGNED,
+    },
+    {"scheme": "jwt", "header": "X-Token", "secret": "key", "issuer": {"body": "a.b"}, "tolerance": "5m"},
+    {"scheme": "jwt", "raw_body": True, "secret": "key"},
+    {"scheme": "issued", "header": "X-Token", "secret": "key"},
+    {"scheme": "ws_security", "secret": "key", "password": "digest"},
+    {"scheme": "message_signature", "algorithm": "hmac-sha256", "key": "utf8", "cover": ["@method"], "secret": "key"},
+    {"scheme": "address", "allow": ["203.0.113.0/24"]},
+]
 AUTHS = [AUTH.validate_python(one) for one in [*HOSTILE, {"any": HOSTILE}, {"all": HOSTILE}]]
-BYTES = st.binary(max_size=60) | st.sampled_from([b"Basic ", b"t=1,v1=00", b"00", b'{"a":{"b":1}}', b"a=1"])
-NAMES = st.sampled_from([b"x-token", b"authorization", b"x-signature"]) | st.binary(max_size=10)
+BYTES = st.binary(max_size=60) | st.sampled_from(
+    [
+        b"Basic ", b"t=1,v1=00", b"00", b'{"a":{"b":1}}', b"a=1", b'S k="a",t="1",e="2",s="00"', b"a.b.c",
+        b'{"a":{"b":[{"s":"00"},{}]}}', b'{"u":"https://a.t.example/x","s":"00"}', b'{"u":"\\ud800","s":"00"}',
+        b'a=("@method");created=1;keyid="k"', b"a=:AA==:", b"eyJhbGciOiJub25lIn0.e30.", b"eyJhbGciOiJIUzI1NiJ9.e30.AA",
+        b'<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Header/></s:Envelope>',
+    ]
+)  # fmt: skip
+NAMES = st.sampled_from([b"x-token", b"authorization", b"x-signature", b"signature", b"signature-input"]) | st.binary(
+    max_size=10
+)
+
+EVERY_KIND = {
+    "key": (SECRET, public_pem(KEYS["rsa"]), base64.b64encode(public_der(KEYS["ecdsa"]))),
+    "keys/a": (b"d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",),
+}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(
     auth=st.sampled_from(AUTHS),
     headers=st.lists(st.tuples(NAMES, BYTES), max_size=4),
@@ -398,7 +447,7 @@ def test_an_arbitrary_request_verifies_or_is_unauthorized(
 ) -> None:
     sent = Request("POST", "https://t.example/in", "/in", tuple(query), tuple(headers), body, "192.0.2.1", NOW)
     with pytest.raises(Unauthorized) as refused:
-        verify(auth, sent, {"key": (SECRET,)})
+        verify(auth, sent, EVERY_KIND, {"https://a.t.example/x": b"no certificate"})
     assert refused.value.failure.cls == "auth"
 
 

@@ -73,3 +73,18 @@ def test_the_source_of_a_value_reads_as_that_value(
 def test_minifying_takes_out_white_space_between_tokens_only(value: Any, indent: int) -> None:
     body = json.dumps({"v": value}, indent=indent).encode()
     assert JsonSource(body).minified() == json.dumps({"v": value}, separators=(",", ":")).encode()
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b'{"a": [{"b": 1.0}, {"b":"x"} ,[{"b": 3}], 4, {}]}', [b"1.0", b"x", None, None, None]),
+        (b'{"a": []}', []),
+        (b'{"a": [ ]}', []),
+        (b'{"a": {"b": 1}}', []),
+        (b'{"a": "[1]"}', []),
+        (b"{}", []),
+    ],
+)
+def test_the_elements_of_a_list_are_read_one_by_one(body: bytes, expected: list[bytes | None]) -> None:
+    assert [one.text("b") for one in JsonSource(body).elements("a")] == expected
