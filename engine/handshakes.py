@@ -221,9 +221,7 @@ def host_allowed(url: str, hosts: Iterable[str]) -> bool:
 
 def _host_fits(host: str, pattern: str) -> bool:
     labels, wanted = host.split("."), pattern.lower().split(".")
-    return len(labels) == len(wanted) and all(
-        want in (label, "*") for label, want in zip(labels, wanted, strict=True)
-    )
+    return len(labels) == len(wanted) and all(want in (label, "*") for label, want in zip(labels, wanted, strict=True))
 
 
 def _is(expected: str, media_type: str) -> bool:

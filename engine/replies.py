@@ -39,9 +39,7 @@ class ReplyWriter:
         if verdict in ("busy", "unavailable") and not any(name.lower() == "retry-after" for name, _ in headers):
             headers = (*headers, ("retry-after", "5"))
         if spec is None:
-            return Reply(
-                _DEFAULT_STATUS.get(verdict, 200), (JSON, *headers), orjson.dumps(_receipt(verdict, bindings))
-            )
+            return Reply(_DEFAULT_STATUS.get(verdict, 200), (JSON, *headers), orjson.dumps(_receipt(verdict, bindings)))
         if spec.empty:
             return Reply(spec.status, headers, b"")
         try:

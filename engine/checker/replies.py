@@ -93,9 +93,7 @@ def _xml_names(context: Context, template: Any, path: Path) -> Iterator[Problem]
 
 
 def _before_work(context: Context, feed: Feed, name: str) -> Iterator[Problem]:
-    chosen, path = (feed.replies.accepted, ("feeds", name, "replies", "accepted"))
-    if chosen is None:
-        chosen, path = context.provider.replies.accepted, ("replies", "accepted")
+    chosen = feed.replies.accepted or context.provider.replies.accepted
     for expression in expressions((chosen.json_, chosen.text, chosen.xml) if chosen else ()):
         try:
             found = reads(expression.text)

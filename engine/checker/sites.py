@@ -32,7 +32,9 @@ BEFORE_CONNECTION = frozenset({"request"})
 GLOBALS = frozenset({"request", "settings"})
 REPLY_GLOBALS = GLOBALS | {"results", "problem", "receipt", "view", "urls"}
 
-Role = Literal["connection", "let", "event", "scope", "key", "each", "when", "check", "field", "version", "reply", "handshake"]
+Role = Literal[
+    "connection", "let", "event", "scope", "key", "each", "when", "check", "field", "version", "reply", "handshake",
+]  # fmt: skip
 Lets = Mapping[str, Expression]
 
 

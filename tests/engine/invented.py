@@ -33,7 +33,9 @@ STOCK = """\
 """
 AT = datetime(2026, 2, 3, 9, tzinfo=UTC)
 KEY = "0123456789abcdef01234567"
-CONNECTION = Connection("con", "north", "corner", {"key": (KEY.encode(),), "proof": (b"a-proof-of-thirty-two-characters",)})
+CONNECTION = Connection(
+    "con", "north", "corner", {"key": (KEY.encode(),), "proof": (b"a-proof-of-thirty-two-characters",)}
+)
 
 
 def interpreter(text: str) -> Interpreter:
