@@ -6,10 +6,10 @@ PYTEST_ARGS ?= -n 2
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help setup run test check bench lock clean
+.PHONY: help setup run test check bench services services-stop lock clean
 
 help: ## shows the targets
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /make \1\t/'
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /make \1\t/'
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed: make PYTHON=python3.11")'
@@ -26,11 +26,18 @@ run: $(STAMP) ## serves with demo data on port 8000 (PORT=…, ONCE=1 ends after
 test: $(STAMP) ## runs the tests
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
+services: $(STAMP) ## installs and starts PostgreSQL, Redis, Kafka and an S3-compatible server for the tests
+	$(BIN)/python -m tests.services start
+
+services-stop: ## stops them
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m tests.services stop; fi
+
 check: $(STAMP) ## lint, types, import directions
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m schemas.generate --check
+	$(BIN)/python -m cli.reference --check
 
 bench: $(STAMP) ## runs the benchmarks and prints ratios
 	$(BIN)/python -m bench
@@ -38,5 +45,5 @@ bench: $(STAMP) ## runs the benchmarks and prints ratios
 lock: ## pins every dependency with hashes and without addresses
 	$(BIN)/python -m piptools compile --quiet --generate-hashes --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --strip-extras --allow-unsafe --extra dev --output-file requirements.lock pyproject.toml
 
-clean: ## removes .venv, build files and the demo's data
+clean: services-stop ## stops the services; removes .venv, build files and the demo's data
 	rm -rf .venv build data *.egg-info

@@ -15,6 +15,8 @@ from cli.errors import InputProblem
 from cli.options import data_option, filter_options, json_option, pairs
 from cli.output import print_json, print_table
 
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+
 
 @click.group()
 def connection() -> None:
@@ -41,12 +43,13 @@ def connection() -> None:
 @click.option("--allow", multiple=True, help="CIDR block of addresses that may call; none: any.")
 @click.option("--time-zone", help="IANA zone of times without one.")
 @click.option("--currency", help="ISO 4217 code of money without one.")
+@click.option("--overrides", type=_FILE, help="YAML that changes fields, lookups and defaults of the provider file.")
 @json_option
 @data_option
 def add(
     provider: str, tenant: str, secrets: tuple[str, ...], id_: str | None, keys: tuple[str, ...], merchant: str,
-    stores: tuple[str, ...], allow: tuple[str, ...], time_zone: str | None, currency: str | None, as_json: bool,
-    data: Path | None,
+    stores: tuple[str, ...], allow: tuple[str, ...], time_zone: str | None, currency: str | None,
+    overrides: Path | None, as_json: bool, data: Path | None,
 ) -> None:  # fmt: skip
     """Adds a connection and prints its webhook URLs. Secrets are stored encrypted and never shown again.
 
@@ -72,12 +75,14 @@ def add(
             allow=tuple(_network(block) for block in allow),
             time_zone=_zone(time_zone),
             currency=_currency(currency),
+            overrides=checked_overrides(store.settings, provider, overrides) if overrides else "",
         )
         if not made.id.replace("-", "").replace("_", "").isalnum():
             raise click.UsageError("--id may hold letters, digits, - and _")
         with store.writing() as transaction:
             connections.add(transaction, made, store.box, now())
-            audit.append(transaction, now(), operator(), "connection.add", made.id, data={"provider": provider})
+            audit.append(transaction, now(), operator(), "connection.add", made.id,
+                         data={"provider": provider, "overrides": made.overrides})  # fmt: skip
         urls = [store.settings.public_url + webhook_path(interpreter, feed, made.id) for feed in interpreter.feeds]
     if as_json:
         print_json({"id": made.id, "tenant": tenant, "provider": provider, "urls": urls})
@@ -85,6 +90,28 @@ def add(
     click.echo(made.id)
     for url in urls:
         click.echo(f"  {url}")
+
+
+def checked_overrides(settings: Any, provider: str, file: Path) -> str:
+    """The text of overrides that fit the provider's file. Raises InputProblem with everything that is wrong."""
+    import schemas
+    from cli.provider_check import print_problem
+    from engine.checker import check_document
+    from engine.extending import overridden, resolve
+    from flows.providers import read_source, sources_beside
+
+    path = settings.providers / f"{provider}.yaml"
+    source, over = read_source(path), read_source(file)
+    document = resolve(source.text, source.file, sources_beside(path))
+    problems = check_document(overridden(document, over.text, over.file), schemas.canon())
+    # What the provider file says by itself is not this file's matter, unless it keeps it from loading.
+    told = [p for p in problems if p.severity == "error" or p.place.file == over.file]
+    texts = {source.file: source.text, over.file: over.text, **document.others}
+    for problem in told:
+        print_problem(problem, texts.get(problem.place.file, ""), err=True)
+    if any(problem.severity == "error" for problem in told):
+        raise InputProblem(f"{file} does not fit {path}; nothing is stored.")
+    return over.text
 
 
 def loaded(settings: Any, provider: str) -> Any:
@@ -104,11 +131,12 @@ def checked_secrets(interpreter: Any, given: tuple[str, ...], *, complete: bool 
     from engine.handshakes import secret_names_of
     from engine.signatures import UnusableSecret, schemes_of, secret_names, usable_secret
 
-    auth = interpreter.provider.auth
-    wanted = secret_names(auth) | secret_names_of(interpreter.provider)
+    auth = interpreter.auths
+    of_handshakes = secret_names_of(interpreter.provider)
+    wanted = secret_names(auth) | of_handshakes
     found = {name: _secret(value) for name, value in pairs(given, "=", "NAME=VALUE")}
     for name, value in found.items():
-        if name not in wanted:
+        if not schemes_of(auth, name) and name not in of_handshakes:
             raise InputProblem(f"The provider has no secret {name}. It has: {', '.join(sorted(wanted)) or 'none'}")
         if not value:
             raise InputProblem(f"The secret {name} is refused: it is empty.")
@@ -242,3 +270,37 @@ def disable(id_: str, data: Path | None) -> None:
         connections.disable(transaction, id_, now())
         audit.append(transaction, now(), operator(), "connection.disable", id_)
     click.echo(f"{id_} is disabled")
+
+
+@connection.command()
+@click.argument("id_", metavar="ID")
+@click.argument("file", type=_FILE, required=False)
+@click.option("--none", "nothing", is_flag=True, help="Override nothing from now on.")
+@data_option
+def override(id_: str, file: Path | None, nothing: bool, data: Path | None) -> None:
+    """Changes fields, lookups and defaults of the provider file for one connection, from the next delivery on.
+
+    FILE holds parts of a provider file: what it says merges by key, null removes. It is checked together with
+    the provider file before it is stored.
+
+    \b
+    Example:
+      tiffin connection override con-1a2b3c4d overrides.yaml
+    """
+    from cli.store import now, opened, operator
+    from stores import audit, connections
+
+    if (file is None) == (not nothing):
+        raise click.UsageError("give a FILE, or --none")
+    with opened(data) as store:
+        with store.reading() as transaction:
+            row = next((r for r in connections.rows(transaction) if r.id == id_), None)
+        if row is None:
+            raise connections.ConnectionUnknown(id_)
+        loaded(store.settings, row.provider)
+        text = checked_overrides(store.settings, row.provider, file) if file else ""
+        with store.writing() as transaction:
+            connections.override(transaction, id_, text, now())
+            told = {"before": row.overrides, "after": text}
+            audit.append(transaction, now(), operator(), "connection.override", id_, data=told)
+    click.echo(f"{id_} overrides {file} from now on" if file else f"{id_} overrides nothing from now on")

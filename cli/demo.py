@@ -109,7 +109,7 @@ def _send(address: tuple[str, int], case: Any, interpreter: Any, public_url: str
     now = datetime.now(UTC)
     request = replace(case.request, url=public_url + path, path=path, received_at=now)
     if case.signs:
-        request = with_signature(interpreter, request, case.context.connection)
+        request = with_signature(interpreter, case.feed, request, case.context.connection)
     headers = {name.decode("latin-1"): value for name, value in request.headers}
     connection = http.client.HTTPConnection(*address, timeout=30)
     started = time.perf_counter()

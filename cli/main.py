@@ -18,6 +18,7 @@ _COMMANDS = {
     "failure": ("cli.failure", "failure", "Look at failures, resolve and replay them."),
     "notice": ("cli.notice", "notice", "Codes and addresses that handshakes brought."),
     "tail": ("cli.tail", "tail", "Print the messages of a topic."),
+    "view": ("cli.view", "view", "What stores and items are now."),
     "ledger": ("cli.ledger", "ledger", "Count deliveries and commands; the difference is 0."),
     "migrate": ("cli.upkeep", "migrate", "Bring the database's schema up to date."),
     "doctor": ("cli.upkeep", "doctor", "Say what is wrong with a set-up."),

@@ -15,10 +15,11 @@ import click
 from cli.errors import InputProblem
 from cli.options import json_option, pairs
 from cli.output import print_json, print_table
+from cli.provider_check import check
+from cli.provider_show import show, summary
 
 if TYPE_CHECKING:
     from engine.interpreter import Interpreter
-    from engine.problems import Problem
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
@@ -31,6 +32,10 @@ def provider() -> None:
     Example:
       tiffin provider check providers/acme.yaml
     """
+
+
+provider.add_command(check)
+provider.add_command(show)
 
 
 def folder() -> Path:
@@ -53,7 +58,7 @@ def list_(as_json: bool) -> None:
 
     made = [_interpreter(path) for path in sorted(folder().glob("*.yaml"))]
     if as_json:
-        print_json([_summary(one) for one in made])
+        print_json([summary(one) for one in made])
         return
     rows = [
         (one.provider.provider, one.provider.family, one.provider.revision, one.provider.evidence, feed,
@@ -66,95 +71,12 @@ def list_(as_json: bool) -> None:
     )
 
 
-def _summary(one: Interpreter) -> dict[str, Any]:
-    from flows.golden import webhook_path
-
-    p = one.provider
-    feeds = {name: {"method": f.feed.method, "path": webhook_path(one, name)} for name, f in one.feeds.items()}
-    told = {name: getattr(p, name) for name in ("provider", "title", "family", "revision", "evidence")}
-    return {**told, "feeds": feeds}
-
-
-@provider.command()
-@click.argument("paths", nargs=-1, type=click.Path(path_type=Path, exists=True))
-@click.option("--format", "form", type=click.Choice(["text", "json", "github"]), default="text", show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
-def check(paths: tuple[Path, ...], form: str, as_json: bool) -> None:
-    """Says everything that is wrong with provider files, each with its place and what to write instead.
-
-    Without a PATH it checks all files of TIFFIN_PROVIDERS. Exit status 1 when there is an error.
-
-    \b
-    Example:
-      tiffin provider check providers/acme.yaml --format json
-    """
-    files = [file for path in paths or (folder(),) for file in _files(path)]
-    found = [(file, problem) for file in files for problem in _checked(file)]
-    problems = [problem for _, problem in found]
-    form = "json" if as_json else form
-    if form == "json":
-        print_json([_problem_json(problem) for problem in problems])
-    elif form == "github":
-        for problem in problems:
-            click.echo(_github(problem))
-    else:
-        for file, problem in found:
-            _print_problem(file, problem)
-        errors = sum(problem.severity == "error" for problem in problems)
-        click.echo(f"{len(files)} file{'s' * (len(files) != 1)}: {errors} error{'s' * (errors != 1)}, "
-                   f"{len(problems) - errors} other remarks")  # fmt: skip
-    if any(problem.severity == "error" for problem in problems):
-        sys.exit(1)
-
-
-def _files(path: Path) -> list[Path]:
-    return sorted(path.glob("*.yaml")) if path.is_dir() else [path]
-
-
-def _checked(file: Path) -> list[Problem]:
+def _interpreter(path: Path, overrides: Path | None = None) -> Interpreter:
     import schemas
-    from engine.checker import check as check_text
-    from engine.places import Place
-    from engine.problems import Problem
+    from flows.providers import load_provider, read_source, with_overrides
 
-    try:
-        text = file.read_bytes().decode()
-    except UnicodeDecodeError as error:
-        line = file.read_bytes()[: error.start].count(b"\n") + 1
-        return [Problem(Place(str(file), line, 1), "file_not_utf8", "the file is not UTF-8", "save it as UTF-8")]
-    return check_text(text, str(file), schemas.canon())
-
-
-def _problem_json(problem: Problem) -> dict[str, Any]:
-    place = problem.place
-    return {"file": place.file, "line": place.line, "column": place.column, "severity": problem.severity,
-            "code": problem.code, "message": problem.message, "hint": problem.hint}  # fmt: skip
-
-
-def _github(problem: Problem) -> str:
-    level = {"error": "error", "warning": "warning", "notice": "notice"}[problem.severity]
-    text = f"{problem.message}{f' ({problem.hint})' if problem.hint else ''}".replace("%", "%25").replace("\n", "%0A")
-    place = problem.place
-    return f"::{level} file={place.file},line={place.line},col={place.column},title={problem.code}::{text}"
-
-
-def _print_problem(file: Path, problem: Problem) -> None:
-    colour = {"error": "red", "warning": "yellow", "notice": "cyan"}[problem.severity]
-    click.echo(f"{problem.place}: {click.style(problem.severity, fg=colour)}: {problem.message} [{problem.code}]")
-    lines = file.read_bytes().decode("utf-8", "replace").split("\n")
-    if problem.place.line <= len(lines):
-        line = lines[problem.place.line - 1].replace("\t", " ")
-        click.echo(f"    {line}")
-        click.echo(f"    {' ' * (problem.place.column - 1)}^")
-    if problem.hint:
-        click.echo(f"    {problem.hint}")
-
-
-def _interpreter(path: Path) -> Interpreter:
-    import schemas
-    from flows.providers import load_provider
-
-    return load_provider(path, schemas.canon()).interpreter
+    loaded = load_provider(path, schemas.canon())
+    return with_overrides(loaded, read_source(overrides).text if overrides else "").interpreter
 
 
 def _feed(interpreter: Interpreter, feed: str, *, or_handshake: bool = False) -> str:
@@ -177,6 +99,7 @@ def _feed(interpreter: Interpreter, feed: str, *, or_handshake: bool = False) ->
 @click.option("--header", "headers", multiple=True, help="'Name: value'; may be repeated.")
 @click.option("--query", "queries", multiple=True, help="name=value; may be repeated.")
 @click.option("--context", type=_FILE, help="YAML or JSON with the connection and the mappings.")
+@click.option("--overrides", type=_FILE, help="YAML with what a connection overrides.")
 @click.option(
     "--unmapped",
     type=click.Choice(["create", "reject"]),
@@ -190,7 +113,8 @@ def _feed(interpreter: Interpreter, feed: str, *, or_handshake: bool = False) ->
 @json_option
 def try_(
     file: Path, feed: str, body: Path | None, params: tuple[str, ...], headers: tuple[str, ...],
-    queries: tuple[str, ...], context: Path | None, unmapped: str, secrets: tuple[str, ...], as_json: bool,
+    queries: tuple[str, ...], context: Path | None, overrides: Path | None, unmapped: str, secrets: tuple[str, ...],
+    as_json: bool,
 ) -> None:  # fmt: skip
     """Runs one request through a provider file and shows verdict, key, commands, failures and reply.
 
@@ -205,7 +129,7 @@ def try_(
     from flows.golden import context_of, make_request, read_context
     from flows.trial import try_request
 
-    interpreter = _interpreter(file)
+    interpreter = _interpreter(file, overrides)
     _feed(interpreter, feed, or_handshake=True)
     before = (
         read_context(interpreter.provider.provider, context)
@@ -342,7 +266,7 @@ def sign(
         public_url=(url or Settings().public_url).rstrip("/"),
     )
     values = {name: (value.encode(),) for name, value in pairs(secrets, "=", "NAME=VALUE")}
-    found = [*made(interpreter.provider.auth, request, values), *_content_type(interpreter, feed, headers)]
+    found = [*made(interpreter.auth_of(feed), request, values), *_content_type(interpreter, feed, headers)]
     if as_json:
         print_json(dict(found))
         return
@@ -372,36 +296,3 @@ def schema() -> None:
     import schemas
 
     print_json(schemas.schema("provider"))
-
-
-@provider.command()
-@click.argument("name")
-@json_option
-def show(name: str, as_json: bool) -> None:
-    """Shows a provider: its feeds, addresses, authentication and commands.
-
-    \b
-    Example:
-      tiffin provider show acme
-    """
-    path = folder() / f"{name}.yaml"
-    if not path.is_file():
-        known = ", ".join(sorted(file.stem for file in folder().glob("*.yaml"))) or "none"
-        raise InputProblem(f"There is no provider {name}. Known: {known}")
-    one = _interpreter(path)
-    told = {
-        **_summary(one),
-        "file": str(path),
-        "hash": one.spec_hash,
-        "auth": one.provider.auth.model_dump(mode="json", by_alias=True, exclude_defaults=True),
-        "commands": {
-            feed: sorted({plan.rule.command for plan in one.plans_of(feed) if plan.rule.command}) for feed in one.feeds
-        },
-    }
-    if as_json:
-        print_json(told)
-        return
-    click.echo(f"{told['title']} ({name}), {told['family']}, revision {told['revision']}, {told['evidence']}")
-    click.echo(f"file {told['file']}\nhash {told['hash']}\nauth {json.dumps(told['auth'])}")
-    rows = [(feed, f"{f['method']} {f['path']}", told["commands"][feed]) for feed, f in told["feeds"].items()]
-    print_table(("feed", "address", "commands"), rows)

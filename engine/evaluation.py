@@ -20,6 +20,9 @@ Index = tuple[int, ...]
 LARGE = 65_536
 """From this many bytes of body on, the document goes to the engine parsed, so other threads run."""
 
+SHORT = 10
+"""A body with fewer bytes than this for each element that is accepted has no more of them worth counting first."""
+
 
 class Row(NamedTuple):
     """One element's evaluated object, on its way to a command. The finishing stage fills it in place."""
@@ -77,7 +80,7 @@ class RulesProgram:
             rows = {name: [Row((n,), values) for n, values in enumerate(found)] for name, found in direct.items()}
             return Evaluated(rows, ())
         parsed = parsed_document(document) if size > LARGE and self._engine == "jlens" else None
-        if size > LARGE:
+        if size > max(LARGE, SHORT * most):
             self._counts.check(lambda program: _run(program, document, parsed, bindings, None), most)
         try:
             return self._flatten(_run(self._fast, document, parsed, bindings, None), [])

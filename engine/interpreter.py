@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.addresses import address_allowed
+from engine.auth_model import AnyOf, Auth
 from engine.canon import Canon
 from engine.compiler import compile_elements
 from engine.decoding import decode
@@ -19,6 +20,7 @@ from engine.evaluation import RulesProgram
 from engine.failures import Failure, Refusal, Unauthorized
 from engine.finish import Policy, make_ids, outcome_of
 from engine.handshakes import Handshakes
+from engine.json_web_tokens import Issued, issue
 from engine.jsonata import EngineName, JsonataError, Program
 from engine.messages import Connection, Outcome, Ref, Reply, Request, Result
 from engine.model import Event, Expression, Feed, Provider, Rule
@@ -149,10 +151,23 @@ class Interpreter:
         except (Refusal, JsonataError):
             return None
 
-    def verify(self, request: Request, connection: Connection) -> None:
-        """Raises Unauthorized."""
+    def auth_of(self, feed: str) -> Auth:
+        """How requests of a feed prove who sent them: its own `auth`, or the file's, which is handshakes', too."""
+        own = self.feeds[feed].feed.auth if feed in self.feeds else None
+        return own or self.provider.auth
+
+    @property
+    def auths(self) -> Auth:
+        """The file's auth and those of its feeds as one tree: for what secrets a connection may have."""
+        own = tuple(one.feed.auth for one in self.feeds.values() if one.feed.auth is not None)
+        return AnyOf(any=(self.provider.auth, *own)) if own else self.provider.auth
+
+    def verify(
+        self, feed: str, request: Request, connection: Connection, fetched: Mapping[str, bytes] | None = None
+    ) -> None:
+        """Raises Unauthorized. `fetched` holds certificates by URL; KeyNeeded names one that is missing there."""
         self.admit(request, connection)
-        verify(self.provider.auth, request, connection.secrets)
+        verify(self.auth_of(feed), request, connection.secrets, fetched or {})
 
     def admit(self, request: Request, connection: Connection) -> None:
         """Looks at the caller's address alone. Raises Unauthorized."""
@@ -165,6 +180,13 @@ class Interpreter:
                     "Add the address with --allow, or declare the proxy in TIFFIN_TRUSTED_PROXIES.",
                 )
             )
+
+    def issue(self, feed: str, request: Request, connection: Connection) -> Issued | None:
+        """The token that a login gives out, None of a feed that gives out none. Raises Unauthorized."""
+        wanted = self.feeds[feed].feed.issue
+        if wanted is None:
+            return None
+        return issue(wanted.secret, wanted.lifetime, connection.secrets, request.received_at)
 
     def read(self, feed: str, request: Request, connection: Connection) -> Reading:
         """Document, event, scope and key. Raises Refusal."""
@@ -268,6 +290,7 @@ class Interpreter:
         failure: Failure | None = None,
         receipt: Mapping[str, Any] | None = None,
         urls: Callable[[], Mapping[str, Any]] | None = None,
+        issued: Issued | None = None,
     ) -> Reply:
         """The answer to the provider. `receipt` is what the receipt URL would show, JSON values only; `asked`
         stands in for a reading that there is none of: nothing was read yet, or it could not be read."""
@@ -277,6 +300,8 @@ class Interpreter:
         bindings: dict[str, Any] = {"receipt": dict(receipt or {})}
         if urls is not None and writer.uses("urls", verdict):
             bindings["urls"] = dict(urls())
+        if issued is not None:
+            bindings["issued"] = issued.to_json()
         if problem is not None:
             bindings["problem"] = problem.to_json()
         document = None

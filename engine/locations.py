@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from engine.model import Auth, BasicScheme, Located, Timestamp, TokenScheme
+from engine.auth_model import (
+    Auth,
+    BasicScheme,
+    IssuedScheme,
+    JwtScheme,
+    Located,
+    Scheme,
+    Selector,
+    TokenScheme,
+    WsSecurityScheme,
+)
 from engine.request_parts import Where
 from engine.signing_keys import schemes
 
-
-def location(located: Located) -> tuple[Where, str]:
-    """Where a value stands and its name there, such as ("header", "X-Signature")."""
-    if located.header is not None:
-        return "header", located.header
-    if located.query is not None:
-        return "query", located.query
-    if located.form is not None:
-        return "form", located.form
-    assert located.body is not None
-    return "body", located.body
+_PLACES: tuple[Where, ...] = ("header", "query", "form", "body", "signature")
 
 
-def timestamp_location(timestamp: Timestamp) -> tuple[Where, str]:
-    """Where the time of signing stands; ("signature", "") where the file does not say."""
-    places: tuple[tuple[Where, str | None], ...] = (
-        ("header", timestamp.header),
-        ("query", timestamp.query),
-        ("body", timestamp.body),
-        ("signature", timestamp.signature),
-    )
-    return next(((where, name) for where, name in places if name is not None), ("signature", ""))
+def location(located: Located | Selector | JwtScheme) -> tuple[Where, str]:
+    """Where a value stands and its name there, such as ("header", "X-Signature").
+
+    ("signature", "") where the file does not say, or where the whole body is the value.
+    """
+    for where in _PLACES:
+        name = getattr(located, where, None)
+        if name is not None:
+            return where, name
+    return "signature", ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +44,22 @@ class Locations:
     body: frozenset[str]
 
 
-def locations(auth: Auth) -> Locations:
+def locations(*auths: Auth) -> Locations:
     """Where tokens and credentials stand. Signatures are no secrets and are not listed."""
-    found = [location(one) for one in schemes(auth) if isinstance(one, TokenScheme)]
-    found += [("header", "authorization") for one in schemes(auth) if isinstance(one, BasicScheme)]
+    found = [place for auth in auths for scheme in schemes(auth) for place in _carried(scheme)]
 
     def names(wanted: Where) -> frozenset[str]:
         return frozenset(str(name) for where, name in found if where == wanted)
 
     headers = frozenset(name.lower() for name in names("header"))
     return Locations(headers, names("query"), names("form"), names("body"))
+
+
+def _carried(scheme: Scheme) -> Iterable[tuple[Where, str]]:
+    if isinstance(scheme, BasicScheme):
+        return [("header", "authorization")]
+    if isinstance(scheme, WsSecurityScheme):
+        return [("body", "Envelope.Header.Security.UsernameToken.Password")]
+    if isinstance(scheme, TokenScheme | JwtScheme | IssuedScheme):
+        return [location(scheme)]
+    return []

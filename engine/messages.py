@@ -76,7 +76,8 @@ class Connection:
     `secrets` maps a secret's name to every value valid now, newest first. `merchant` is the canonical
     merchant id; `stores` the canonical store ids it may speak for (empty: any mapped store of the
     tenant). `keys` are what the provider file's `connection:` expression is matched against. `allow`
-    holds CIDR blocks (empty: any address).
+    holds CIDR blocks (empty: any address). `overrides` is YAML that changes fields, lookups and defaults of
+    the provider file, "" for none.
     """
 
     id: str
@@ -90,6 +91,7 @@ class Connection:
     time_zone: str | None = None
     currency: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    overrides: str = ""
 
 
 class Ref(NamedTuple):

@@ -11,138 +11,38 @@ that are not built yet pass: the checker then finds what else is wrong in a file
 
 from __future__ import annotations
 
-import difflib
-import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Discriminator,
-    Field,
-    GetJsonSchemaHandler,
-    Strict,
-    Tag,
-    ValidationInfo,
-    model_validator,
-)
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
-from typing_extensions import TypeAliasType
+from pydantic import BaseModel, BeforeValidator, Discriminator, Field, Tag, ValidationInfo, model_validator
+from pydantic_core import PydanticCustomError
 
-from engine.places import Place, Scalar
+from engine.auth_model import AllOf as AllOf
+from engine.auth_model import AnyOf as AnyOf
+from engine.auth_model import Auth as Auth
+from engine.auth_model import BasicScheme as BasicScheme
+from engine.auth_model import HmacScheme as HmacScheme
+from engine.auth_model import NoneScheme as NoneScheme
+from engine.auth_model import TokenScheme as TokenScheme
+from engine.handshake_model import Handshake as Handshake
+from engine.handshake_model import SecretPart as SecretPart
+from engine.handshake_model import ShownUrl as ShownUrl
+from engine.model_base import Duration as Duration
+from engine.model_base import Expression as Expression
+from engine.model_base import Flag as Flag
+from engine.model_base import Node as Node
+from engine.model_base import Unbuilt as Unbuilt
+from engine.model_base import Whole as Whole
+from engine.model_base import lenient as _lenient
+from engine.model_base import nearest as _nearest
+from engine.model_base import seconds_of as seconds_of
+from engine.model_base import shape as _shape
+from engine.reply_model import Rendered as Rendered
+from engine.reply_model import Replies as Replies
+from engine.reply_model import ReplySpec as ReplySpec
 
 Kind = Literal["merchant", "store", "item", "variant", "category", "addon_group", "addon", "order"]
 Family = Literal["pos", "erp", "seller", "admin"]
-
-_NOWHERE = Place("", 1, 1)
-
-
-class Expression:
-    """JSONata source text with its place. Equal and hashable by text."""
-
-    __slots__ = ("scalar",)
-
-    def __init__(self, scalar: Scalar) -> None:
-        self.scalar = scalar
-
-    @property
-    def text(self) -> str:
-        return str(self.scalar)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Expression) and self.text == other.text
-
-    def __hash__(self) -> int:
-        return hash(self.text)
-
-    def __repr__(self) -> str:
-        return f"Expression({self.text!r})"
-
-    @classmethod
-    def read(cls, value: object) -> Expression:
-        """An expression from a scalar of the file, or from plain text (which then has no place)."""
-        if isinstance(value, Expression):
-            return value
-        if isinstance(value, Scalar):
-            return cls(value)
-        if isinstance(value, str):
-            return cls(Scalar(value, value, _NOWHERE, ""))
-        raise PydanticCustomError("expression_expected", "a JSONata expression is expected here")
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> CoreSchema:
-        return core_schema.no_info_plain_validator_function(
-            cls.read, serialization=core_schema.plain_serializer_function_ser_schema(lambda e: e.text)
-        )
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {"type": "string", "description": "A JSONata expression.", "x-jsonata": True}
-
-
-def _lenient(info: ValidationInfo) -> bool:
-    return bool(info.context and info.context.get("lenient"))
-
-
-def _not_built(value: object, info: ValidationInfo) -> object:
-    if _lenient(info):
-        return None
-    raise PydanticCustomError("not_built", "this key is part of the provider language but is not built yet")
-
-
-Unbuilt = Annotated[None, BeforeValidator(_not_built)]
-
-
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-
-
-def seconds_of(value: object) -> object:
-    if isinstance(value, str) and (found := re.fullmatch(r"(\d{1,6})([smhd])", value)):
-        return int(found[1]) * _UNITS[found[2]]
-    if type(value) is int and value >= 0:
-        return value
-    raise PydanticCustomError("duration_expected", "a duration is expected, such as 30s, 10m, 2h or 1d")
-
-
-Duration = Annotated[
-    int,
-    BeforeValidator(seconds_of, json_schema_input_type=Annotated[str, Field(pattern=r"^\d{1,6}[smhd]$")]),
-]
-"""Seconds, written as `30s`, `10m`, `2h`, `1d`."""
-
-
-Whole = Annotated[int, Strict()]
-Flag = Annotated[bool, Strict()]
-
-
-def _shape(*keys: str, text: str = "text", otherwise: str = "other") -> Discriminator:
-    """Tells the members of a union apart by the first of these keys, so that one mistake gives one problem.
-
-    Tags stand in angle brackets: no key of the language does, so they never pass for a step of the file.
-    """
-
-    def tag(value: Any) -> str:
-        if isinstance(value, BaseModel):
-            names = {field.alias or name for name, field in type(value).model_fields.items()}
-            return next((f"<{key}>" for key in keys if key in names), f"<{otherwise}>")
-        if isinstance(value, Mapping):
-            return next((f"<{key}>" for key in keys if key in value), f"<{_nearest(value, keys) or otherwise}>")
-        return f"<{text}>"
-
-    return Discriminator(tag)
-
-
-def _nearest(value: Mapping[Any, Any], keys: tuple[str, ...]) -> str | None:
-    near = (difflib.get_close_matches(str(key), keys, 1, 0.7) for key in value)
-    return next((found[0] for found in near if found), None)
-
-
-class Node(BaseModel):
-    """A mapping of the provider file. Unknown keys are errors; nothing can be changed."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, populate_by_name=True)
 
 
 class Defaults(Node):
@@ -151,200 +51,6 @@ class Defaults(Node):
     currency: str | None = Field(None, pattern=r"^[A-Z]{3}$", description="ISO 4217 code of money without a currency.")
     unit: str | None = Field(None, description="Unit of quantities without a unit, such as each or kg.")
     time_zone: str | None = Field(None, description="IANA zone of times without a zone, such as Asia/Kolkata.")
-
-
-# ---- authentication ----
-
-
-class HeaderPart(Node):
-    """A header, among the bytes to sign."""
-
-    header: str = Field(description="The value of a header.")
-
-
-class QueryPart(Node):
-    """A query parameter, among the bytes to sign."""
-
-    query: str = Field(description="The value of a query parameter.")
-
-
-class BodyPart(Node):
-    """A value of the body, among the bytes to sign."""
-
-    body: str = Field(description="The raw source text of a value in the JSON body, by dotted path.")
-
-
-class SignaturePart(Node):
-    """A part of the signature header, among the bytes to sign."""
-
-    signature: str = Field(description="A named part of the structured signature header, such as t.")
-
-
-class SortedParamsPart(Node):
-    """All parameters, sorted, among the bytes to sign."""
-
-    sorted_params: Literal["query", "form", "query_and_form"] = Field(description="Parameters sorted by name.")
-    pair: str = Field("=", description="Between a name and its value.")
-    between: str = Field("&", description="Between two pairs.")
-
-
-class DigestPart(Node):
-    """A hash of the body, among the bytes to sign."""
-
-    digest: Literal["sha1", "sha256", "sha512"] = Field(description="The hash of the raw body.")
-    encoding: Literal["hex", "base64", "base64url"] = Field("hex", description="How the hash is written.")
-
-
-class Base64Part(Node):
-    """The base64 of other parts, among the bytes to sign."""
-
-    base64: tuple[RecipePart, ...] = Field(description="The base64 of the parts within.")
-
-
-class ValuePart(Node):
-    """A literal, among the bytes to sign."""
-
-    value: str = Field(description="Literal text.")
-
-
-WholePart = Literal["raw_body", "minified_body", "url", "method"]
-RecipePart = Annotated[
-    Annotated[WholePart, Tag("<text>")]
-    | Annotated[HeaderPart, Tag("<header>")]
-    | Annotated[QueryPart, Tag("<query>")]
-    | Annotated[BodyPart, Tag("<body>")]
-    | Annotated[SignaturePart, Tag("<signature>")]
-    | Annotated[SortedParamsPart, Tag("<sorted_params>")]
-    | Annotated[DigestPart, Tag("<digest>")]
-    | Annotated[Base64Part, Tag("<base64>")]
-    | Annotated[ValuePart, Tag("<value>")],
-    _shape("header", "query", "body", "signature", "sorted_params", "digest", "base64", "value", otherwise="none"),
-]
-"""One part of the bytes to sign."""
-
-
-class Located(Node):
-    """Where a value stands in the request: exactly one of header, query, form, body."""
-
-    header: str | None = Field(None, description="A header's name, in any case.")
-    query: str | None = Field(None, description="A query parameter's name.")
-    form: str | None = Field(None, description="A form field's name.")
-    body: str | None = Field(None, description="A dotted path in the JSON body.")
-
-    @model_validator(mode="after")
-    def _one(self, info: ValidationInfo) -> Located:
-        places = (self.header, self.query, self.form, self.body)
-        if sum(v is not None for v in places) != 1 and not _lenient(info):
-            raise PydanticCustomError(
-                "one_location", "exactly one of header, query, form and body says where it stands"
-            )
-        return self
-
-
-class Signature(Located):
-    """Where the signature stands, and how it is read out of there."""
-
-    prefix: str = Field("", description="Text before the signature, such as sha256= .")
-    encoding: Literal["hex", "base64", "base64url"] = Field("hex", description="How the signature is written.")
-    parser: Literal["plain", "list", "pairs"] = Field(
-        "plain", description="plain: the whole value; list: several, separated; pairs: name=value parts."
-    )
-    separator: str = Field(",", description="Between the parts of a list or of pairs.")
-    take: str | None = Field(None, description="With pairs: the name of the parts that hold signatures.")
-
-
-class Timestamp(Node):
-    """When the sender signed, and how far that may lie from when the request was received."""
-
-    header: str | None = Field(None, description="The header that holds it.")
-    query: str | None = Field(None, description="The query parameter that holds it.")
-    body: str | None = Field(None, description="The dotted body path that holds it.")
-    signature: str | None = Field(None, description="The part of the signature header that holds it.")
-    unit: Literal["s", "ms", "rfc3339"] = Field("s", description="How it is written.")
-    tolerance: Duration = Field(300, description="How old it may be.")
-    future: Duration = Field(60, description="How far ahead it may be.")
-
-    @model_validator(mode="after")
-    def _one(self, info: ValidationInfo) -> Timestamp:
-        places = (self.header, self.query, self.body, self.signature)
-        if sum(v is not None for v in places) != 1 and not _lenient(info):
-            raise PydanticCustomError(
-                "one_location", "exactly one of header, query, body and signature says where the time stands"
-            )
-        return self
-
-
-class NoneScheme(Node):
-    """Nothing is proved. Must be written out."""
-
-    scheme: Literal["none"]
-
-
-class TokenScheme(Located):
-    """A static token that both sides know, compared in constant time."""
-
-    scheme: Literal["token"]
-    prefix: str = Field("", description="Text before the token, such as Bearer and a space.")
-    secret: str = Field(description="The name of the connection's secret.")
-
-
-class BasicScheme(Node):
-    """HTTP Basic (RFC 7617). The secret is `user:password`."""
-
-    scheme: Literal["basic"]
-    secret: str = Field(description="The name of the connection's secret, whose value is user:password.")
-
-
-class HmacScheme(Node):
-    """A keyed hash over a recipe of the request's parts."""
-
-    scheme: Literal["hmac"]
-    algorithm: Literal["sha1", "sha256", "sha512"] = Field(description="Never taken from the request.")
-    sign: tuple[RecipePart, ...] = Field(("raw_body",), min_length=1, description="What is signed, part by part.")
-    secret: str = Field(description="The name of the connection's secret.")
-    key: Literal["utf8", "hex", "base64"] = Field("utf8", description="How the secret's text becomes the key.")
-    key_prefix: str = Field("", description="Stripped from the secret's text before it is decoded.")
-    signature: Signature = Field(description="Where the signature stands, and how it is written.")
-    timestamp: Timestamp | None = Field(None, description="When it was signed; without it old messages stay valid.")
-
-
-class AnyOf(Node):
-    """Several ways to prove it."""
-
-    any: tuple[Auth, ...] = Field(min_length=1, description="One of these must hold.")
-
-
-class AllOf(Node):
-    """Several proofs together."""
-
-    all: tuple[Auth, ...] = Field(min_length=1, description="All of these must hold, by one connection's secrets.")
-
-
-_SCHEME_NAMES = ("none", "token", "basic", "hmac")
-
-
-def _auth(value: Any) -> str:
-    if isinstance(value, AnyOf | AllOf):
-        return "<any>" if isinstance(value, AnyOf) else "<all>"
-    if isinstance(value, BaseModel):
-        return f"<{getattr(value, 'scheme', '')}>"
-    if not isinstance(value, Mapping):
-        return "<no scheme>"
-    if "any" in value or "all" in value:
-        return "<any>" if "any" in value else "<all>"
-    return f"<{value['scheme']}>" if value.get("scheme") in _SCHEME_NAMES else "<no scheme>"
-
-
-Auth = Annotated[
-    Annotated[AnyOf, Tag("<any>")]
-    | Annotated[AllOf, Tag("<all>")]
-    | Annotated[NoneScheme, Tag("<none>")]
-    | Annotated[TokenScheme, Tag("<token>")]
-    | Annotated[BasicScheme, Tag("<basic>")]
-    | Annotated[HmacScheme, Tag("<hmac>")],
-    Discriminator(_auth),
-]
-"""How a request proves who sent it."""
 
 
 # ---- feeds ----
@@ -518,79 +224,6 @@ class Rule(Node):
     fetch: Unbuilt = Field(None, description="Asks the provider for what a thin event leaves out.")
 
 
-class Rendered(Node):
-    """A part of a reply that an expression makes."""
-
-    expr: Expression = Field(description="Its value stands here; where it has none, the part is left out.")
-
-
-def _template(value: Any) -> str:
-    if isinstance(value, Rendered):
-        return "<expr>"
-    if isinstance(value, Mapping):
-        return "<expr>" if "expr" in value else "<map>"
-    return "<list>" if isinstance(value, list) else "<literal>"
-
-
-if TYPE_CHECKING:
-    Template = Any
-else:
-    Template = TypeAliasType(
-        "Template",
-        Annotated[
-            Annotated[Rendered, Tag("<expr>")]
-            | Annotated[dict[str, "Template"], Tag("<map>")]
-            | Annotated[list["Template"], Tag("<list>")]
-            | Annotated[Any, Tag("<literal>")],
-            Discriminator(_template),
-            Field(description="A document of literals, in which {expr: …} stands for what an expression makes."),
-        ],
-    )
-
-TextBody = Annotated[
-    Annotated[Rendered, Tag("<expr>")] | Annotated[str, Tag("<literal>")], Discriminator(_template)
-]
-
-
-class ReplySpec(Node):
-    """An answer: status, headers and one of json, text, xml, empty."""
-
-    status: Whole = Field(200, ge=100, le=599, description="The HTTP status.")
-    headers: dict[str, str] = Field(default_factory=dict, description="More headers; Content-Type replaces the usual.")
-    json_: Template = Field(None, alias="json", description="A document, with {expr: …} for what is computed.")
-    text: TextBody | None = Field(None, description="Literal text, or {expr: …}.")
-    xml: dict[str, Template] | None = Field(
-        None,
-        description="The root element: elements by name, @name an attribute, #text the text beside "
-        "attributes, a list for an element that stands several times.",
-    )
-    empty: Literal[True] | None = Field(None, description="No body.")
-
-    @model_validator(mode="after")
-    def _one(self, info: ValidationInfo) -> ReplySpec:
-        if sum(v is not None for v in (self.json_, self.text, self.xml, self.empty)) > 1 and not _lenient(info):
-            raise PydanticCustomError("one_body", "a reply has one body: json, text, xml or empty")
-        return self
-
-
-class Replies(Node):
-    """Answers by what a delivery came to; the nearest wins: the event's, the feed's, the file's."""
-
-    accepted: ReplySpec | None = Field(
-        None, description="The work is done; also for the next five where they say nothing."
-    )
-    partial: ReplySpec | None = Field(None, description="Some elements failed.")
-    duplicate: ReplySpec | None = Field(None, description="The message was taken before.")
-    stale: ReplySpec | None = Field(None, description="Newer updates were taken before.")
-    ignored: ReplySpec | None = Field(None, description="The file says that this message is of no interest.")
-    parked: ReplySpec | None = Field(None, description="A person must decide.")
-    rejected: ReplySpec | None = Field(None, description="The message is at fault.")
-    failed: ReplySpec | None = Field(None, description="Tiffin could not do the work.")
-    unauthorized: ReplySpec | None = Field(None, description="The request does not prove its sender; default 401.")
-    busy: ReplySpec | None = Field(None, description="Too much waits; default 503 with Retry-After.")
-    unavailable: ReplySpec | None = Field(None, description="The store is away; default 503 with Retry-After.")
-
-
 class Event(Node):
     """What differs for one value of the feed's `event`."""
 
@@ -628,6 +261,13 @@ def _accept_list(value: object) -> object:
     return tuple(value) if isinstance(value, list | tuple) else (value,)
 
 
+class Issue(Node):
+    """A token that this feed gives out, for scheme issued; in replies it is $issued.token."""
+
+    secret: str = Field(description="The name of the connection's secret that tokens are made with.")
+    lifetime: Duration = Field(description="How long a token holds, such as 12h.")
+
+
 class Feed(Node):
     """One kind of message: where it comes in, how it is read, and what it makes."""
 
@@ -644,6 +284,10 @@ class Feed(Node):
     gzip: Flag = Field(False, description="Content-Encoding gzip is accepted.")
     limits: Limits = Field(default_factory=lambda: Limits(), description="Bounds of one message.")
     connection: Expression | None = Field(None, description="Overrides the file's `connection:`.")
+    auth: Auth | None = Field(None, description="Instead of the file's `auth:`, as of a login.")
+    issue: Issue | None = Field(
+        None, description="Gives out a token: a login. Nothing of the request is stored or interpreted."
+    )
     scope: ScopeOf = Field(
         default_factory=lambda: ScopeOf(), description="Whose merchant and store a message speaks of."
     )
@@ -668,79 +312,9 @@ class Feed(Node):
             raise PydanticCustomError(
                 "otherwise_missing", "say what happens to any other event: otherwise: reject, ignore or park"
             )
-        if self.events is None and not self.commands:
+        if self.issue is None and self.events is None and not self.commands:
             raise PydanticCustomError("nothing_to_do", "a feed needs commands, or event and events")
         return self
-
-
-# ---- handshakes ----
-
-
-class SecretPart(Node):
-    """A secret of the connection, among the bytes of a handshake's hash."""
-
-    secret: str = Field(description="The name of the connection's secret.")
-
-
-HashPart = Annotated[
-    Annotated[WholePart | Literal["endpoint"], Tag("<text>")]
-    | Annotated[SecretPart, Tag("<secret>")]
-    | Annotated[HeaderPart, Tag("<header>")]
-    | Annotated[QueryPart, Tag("<query>")]
-    | Annotated[BodyPart, Tag("<body>")]
-    | Annotated[DigestPart, Tag("<digest>")]
-    | Annotated[Base64Part, Tag("<base64>")]
-    | Annotated[ValuePart, Tag("<value>")],
-    _shape("secret", "header", "query", "body", "digest", "base64", "value", otherwise="none"),
-]
-"""One part of the bytes of a handshake's hash; `endpoint` is the public URL without its query."""
-
-
-class HandshakeHash(Node):
-    """What proves that we know a secret: a hash over parts of the request, `$hash` in the reply."""
-
-    algorithm: Literal["sha1", "sha256", "sha512"] = Field(description="Never taken from the request.")
-    of: tuple[HashPart, ...] = Field(min_length=1, description="What is hashed, part by part.")
-    key: str | None = Field(None, description="The name of the connection's secret that keys it: then an HMAC.")
-    encoding: Literal["hex", "base64", "base64url"] = Field("hex", description="How it is written.")
-
-
-class ShownUrl(Node):
-    """An address that the operator is to open."""
-
-    from_: Expression = Field(alias="from", description="The address.")
-    hosts: tuple[str, ...] = Field(
-        min_length=1, description="The hosts that it may name over https; * stands for one label."
-    )
-
-
-Shown = Annotated[
-    Annotated[Expression, Tag("<expression>")] | Annotated[ShownUrl, Tag("<from>")],
-    _shape(text="expression", otherwise="from"),
-]
-
-
-class Handshake(Node):
-    """A request that proves an address and is no delivery: a ping, a challenge, a code."""
-
-    path: str | None = Field(None, description="The last part of the URL; default: the URL of every feed.")
-    method: str = Field("POST", pattern=r"^[A-Z]+$", description="The HTTP method.")
-    accept: Literal["json", "form", "none"] | None = Field(
-        None, description="The format of the body; default: none for GET and HEAD, else json."
-    )
-    content_type: str | None = Field(
-        None, description="The media type that it must be labelled with, where it is not the format's own."
-    )
-    when: Expression = Field(description="Must be true for a request to be this handshake.")
-    auth: Literal["none"] | None = Field(None, description="none: it comes unsigned; default: as the file's auth says.")
-    hash: HandshakeHash | None = Field(None, description="A hash to answer with.")
-    show: dict[str, Shown] = Field(default_factory=dict, description="What an operator must see, by name.")
-    reply: ReplySpec = Field(description="The answer.")
-
-    @property
-    def format(self) -> str:
-        """`accept` with its default."""
-        return self.accept or ("none" if self.method in ("GET", "HEAD") else "json")
 
 
 class Provider(Node):
@@ -771,8 +345,12 @@ class Provider(Node):
     handshakes: dict[str, Handshake] = Field(
         default_factory=dict, description="Pings, challenges and codes that prove an address, by name."
     )
-    extends: Unbuilt = Field(None, description="Another file that this one changes.")
+    extends: str | None = Field(
+        None,
+        pattern=r"^[a-z][a-z0-9-]{0,62}@[1-9][0-9]*$",
+        description="The provider file that this one changes, with its revision, such as base@3; null removes.",
+    )
 
 
-for _model in (Base64Part, AnyOf, AllOf, ListField, Rule):
+for _model in (ListField, Rule):
     _model.model_rebuild()

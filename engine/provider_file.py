@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from engine.auth_model import SCHEME_NAMES
 from engine.model import Provider
 from engine.model_keys import keys_at
 from engine.problems import Problem, ProviderFileError
@@ -162,7 +163,7 @@ def _no_form(document: Document, mistake: Mistake) -> Problem:
         place = document.place_of(path)
         hint = "write raw_body, minified_body, url, method, or {header: …}, {query: …}, {body: …}, {value: …}"
         return Problem(place, "wrong_value", "this is no part of the bytes to sign", hint)
-    schemes = ("hmac", "token", "basic", "none")
+    schemes = SCHEME_NAMES
     if isinstance(written, Mapping) and "scheme" in written:
         near = difflib.get_close_matches(str(written["scheme"]), schemes, 1)
         hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(schemes)}"

@@ -4,66 +4,141 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
+import re
 from collections.abc import Iterable
+from typing import NamedTuple
+from urllib.parse import urlsplit, urlunsplit
 
-from engine.model import (
+from engine.model_base import Node
+from engine.recipe_model import (
     Base64Part,
     BodyPart,
     DigestPart,
+    FormPart,
     HeaderPart,
+    JoinPart,
+    LinesPart,
     QueryPart,
     RecipePart,
     SignaturePart,
     SortedParamsPart,
+    UrlPart,
     ValuePart,
 )
 from engine.request_parts import PartError, RequestParts, described
 from engine.signature_values import Signed, encode
+
+_PORTS = {"https": 443, "http": 80}
+# The characters that HubSpot's v3 signatures want decoded in the URL.
+_DECODED = re.compile("%(3A|2F|3F|40|21|24|27|28|29|2A|2C|3B)", re.IGNORECASE)
 
 
 class PartMissing(PartError):
     """The recipe names a part that the request does not have."""
 
 
+class Ingredients(NamedTuple):
+    """What a recipe is made of. `left_out` is where the signature itself stands (`("query", "hmac")`)."""
+
+    parts: RequestParts
+    signed: Signed
+    left_out: tuple[str, str] = ("", "")
+    secret: bytes = b""
+
+
 def bytes_to_sign(
-    recipe: Iterable[RecipePart], parts: RequestParts, signed: Signed, left_out: tuple[str, str] = ("", "")
+    recipe: Iterable[RecipePart],
+    parts: RequestParts,
+    signed: Signed,
+    left_out: tuple[str, str] = ("", ""),
+    secret: bytes = b"",
 ) -> bytes:
     """All parts, one after another.
 
-    `left_out` is where the signature itself stands (`("query", "hmac")`): sorted parameters leave it out.
+    Sorted parameters leave out what stands where `left_out` says; `secret` is for recipes of plain hashes.
     Raises PartError, and Malformed for a named part that stands twice.
     """
-    return b"".join([_bytes_of(part, parts, signed, left_out) for part in recipe])
+    return _joined(recipe, Ingredients(parts, signed, left_out, secret))
 
 
-def _bytes_of(part: RecipePart, parts: RequestParts, signed: Signed, left_out: tuple[str, str]) -> bytes:
-    request = parts.request
+def holds(recipe: Iterable[RecipePart], word: str) -> bool:
+    """Whether a recipe has a part that is a word, such as `secret`, at any depth."""
+    return any(part == word for part in flat(recipe))
+
+
+def flat(recipe: Iterable[RecipePart]) -> Iterable[RecipePart]:
+    """The parts of a recipe, those within join and base64 in their place."""
+    for part in recipe:
+        if isinstance(part, Base64Part | JoinPart):
+            yield from flat(part.base64 if isinstance(part, Base64Part) else part.join)
+        else:
+            yield part
+
+
+def _joined(recipe: Iterable[RecipePart], of: Ingredients, between: bytes = b"") -> bytes:
+    return between.join([_bytes_of(part, of) for part in recipe])
+
+
+def _bytes_of(part: RecipePart, of: Ingredients) -> bytes:
+    parts = of.parts
+    if not isinstance(part, Node):
+        return _whole(part, of)
     match part:
-        case "raw_body":
-            return request.body
-        case "minified_body":
-            return parts.json.minified()
-        case "url":
-            return request.url.encode("utf-8", "surrogatepass")
-        case "method":
-            return request.method.encode("utf-8", "surrogatepass")
         case HeaderPart():
             return _present(parts.value("header", part.header), "header", part.header)
         case QueryPart():
             return _present(parts.value("query", part.query), "query", part.query)
+        case FormPart():
+            return _present(parts.value("form", part.form), "form", part.form)
         case BodyPart():
-            return _present(parts.value("body", part.body), "body", part.body)
+            found = parts.value("body", part.body)
+            return (
+                part.default.encode()
+                if found is None and part.default is not None
+                else _present(found, "body", part.body)
+            )
         case SignaturePart():
-            found = signed.part(part.signature)
-            return _present(None if found is None else found.encode(), "signature part", part.signature)
+            named = of.signed.part(part.signature)
+            return _present(None if named is None else named.encode(), "signature part", part.signature)
+        case UrlPart():
+            return _text(_spelled(parts.request.url, part.url))
         case SortedParamsPart():
-            return _sorted(part, parts, left_out)
+            return _sorted(part, of)
+        case LinesPart():
+            found_lines = ((path, parts.value("body", path)) for path in part.lines)
+            return b"".join([b"%s\n%s\n" % (path.encode(), value) for path, value in found_lines if value is not None])
+        case JoinPart():
+            return _joined(part.join, of, part.between.encode())
         case DigestPart():
-            return encode(hashlib.new(part.digest, request.body).digest(), part.encoding).encode()
+            hashed = _whole(part.of, of)
+            return encode(digest_of(part.digest, hashed), part.encoding).encode()
         case Base64Part():
-            return base64.b64encode(bytes_to_sign(part.base64, parts, signed, left_out))
+            return base64.b64encode(_joined(part.base64, of))
         case ValuePart():
             return part.value.encode()
+    raise TypeError(f"{part!r} is no part of a recipe")
+
+
+def digest_of(name: str, data: bytes) -> bytes:
+    """md5, sha1, sha256, sha512 or blake2b_512 of bytes."""
+    if name == "blake2b_512":
+        return hashlib.blake2b(data, digest_size=64).digest()
+    return hashlib.new(name, data, usedforsecurity=False).digest()
+
+
+def _whole(part: str, of: Ingredients) -> bytes:
+    match part:
+        case "raw_body":
+            return of.parts.request.body
+        case "minified_body":
+            return of.parts.json.minified()
+        case "url":
+            return _text(of.parts.request.url)
+        case "method":
+            return _text(of.parts.request.method)
+        case "secret":
+            return of.secret
     raise TypeError(f"{part!r} is no part of a recipe")
 
 
@@ -73,10 +148,56 @@ def _present(value: bytes | None, where: str, name: str) -> bytes:
     return value
 
 
-def _sorted(part: SortedParamsPart, parts: RequestParts, left_out: tuple[str, str]) -> bytes:
+def _text(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _spelled(url: str, how: str) -> str:
+    if how == "decoded":
+        return _DECODED.sub(lambda found: chr(int(found[1], 16)), url)
+    try:
+        parts = urlsplit(url)
+        host = parts.netloc.rpartition("@")[2]
+        bare = host[: -len(f":{parts.port}")] if parts.port is not None else host
+    except ValueError:
+        return url
+    if how == "with_port" and parts.port is None:
+        bare = f"{host}:{_PORTS.get(parts.scheme, 443)}"
+    elif how == "with_port":
+        bare = host
+    return urlunsplit(parts._replace(netloc=bare))
+
+
+def _sorted(part: SortedParamsPart, of: Ingredients) -> bytes:
     fields: list[tuple[str, str]] = []
     for where in part.sorted_params.split("_and_"):
-        source = parts.form if where == "form" else parts.request.query
-        fields.extend(field for field in source if (where, field[0]) != left_out)
-    text = part.between.join(f"{name}{part.pair}{value}" for name, value in sorted(fields))
-    return text.encode("utf-8", "surrogatepass")
+        source = of.parts.form if where == "form" else of.parts.request.query
+        fields.extend(field for field in source if (where, field[0]) != of.left_out)
+    if part.lists != "repeat":
+        fields = _listed(fields, part.lists)
+    if part.distinct:
+        fields = list(set(fields))
+    pairs = [
+        (_escaped(name, part.escape and part.escape + "="), _escaped(value, part.escape)) for name, value in fields
+    ]
+    return _text(part.between.join(f"{name}{part.pair}{value}" for name, value in sorted(pairs)))
+
+
+def _listed(fields: Iterable[tuple[str, str]], how: str) -> list[tuple[str, str]]:
+    by_name: dict[str, list[str]] = {}
+    for name, value in fields:
+        by_name.setdefault(name, []).append(value)
+    if how == "comma":
+        return [(name, ",".join(values)) for name, values in by_name.items()]
+    return [
+        (name.removesuffix("[]"), json.dumps(values, ensure_ascii=False))
+        if name.endswith("[]") or len(values) > 1
+        else (name, values[0])
+        for name, values in by_name.items()
+    ]
+
+
+def _escaped(text: str, characters: str) -> str:
+    if not characters:
+        return text
+    return "".join(f"%{ord(c):02X}" if c in characters else c for c in text)

@@ -33,8 +33,14 @@ class BodyUnread(PartError):
 class RequestParts:
     """A request's values by where they stand. What needs parsing is parsed once, when first asked for."""
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, json: JsonSource | None = None) -> None:
         self.request = request
+        if json is not None:
+            self.json = json
+
+    def elements(self, path: str) -> list[RequestParts]:
+        """The request once for each element of a list in its JSON body, whose paths then begin there."""
+        return [RequestParts(self.request, element) for element in self.json.elements(path)]
 
     def value(self, where: Where, name: str) -> bytes | None:
         """The value of a header, query parameter, form field or body path; None where there is none."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from engine.model import Signature
+from engine.auth_model import Signature
 
 VALUE_LIMIT = 8192
 """The most bytes of a value that holds signatures."""
@@ -19,13 +19,19 @@ MAX_CANDIDATES = 32
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2})+")
 _BASE64 = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 
+_WORD = re.compile(r"[ \t]*[A-Za-z][A-Za-z0-9-]*[ \t]+(?=[^ \t=])")
+_PARAM = re.compile(
+    r'[ \t]*([A-Za-z0-9_().-]{1,64})[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([^",\s]*))[ \t]*(?:,|\Z)', re.S
+)
+_ESCAPE = re.compile(r"\\(.)", re.S)
+
 
 class Malformed(ValueError):
     """A value that cannot be read as signatures. Its sentence does not quote the value."""
 
 
 class Signed(NamedTuple):
-    """What a signature's value holds: the signatures as bytes, and with `pairs` every named part."""
+    """What a signature's value holds: the signatures as bytes, and with `pairs` and `params` every named part."""
 
     candidates: tuple[bytes, ...]
     parts: Mapping[str, list[str]] = MappingProxyType({})
@@ -52,7 +58,7 @@ def read(value: bytes, signature: Signature) -> Signed:
     elif signature.parser == "list":
         written = [one.strip() for one in text.split(signature.separator)]
     else:
-        parts = _pairs(text, signature.separator)
+        parts = _params(text) if signature.parser == "params" else _pairs(text, signature.separator)
         written = parts.get(signature.take or "", [])
     if len(written) > MAX_CANDIDATES:
         raise Malformed(f"There are more than {MAX_CANDIDATES} signatures.")
@@ -63,11 +69,13 @@ def read(value: bytes, signature: Signature) -> Signed:
 
 
 def write(digest: bytes, signature: Signature, parts: dict[str, str]) -> str:
-    """The value that holds one signature, and with `pairs` the other parts before it."""
+    """The value that holds one signature, and with `pairs` and `params` the other parts before it."""
     written = signature.prefix + encode(digest, signature.encoding)
-    if signature.parser != "pairs":
+    if signature.parser not in ("pairs", "params"):
         return written
     named = [*parts.items(), (signature.take or "", written)]
+    if signature.parser == "params":
+        return "Signature " + ",".join(f'{name}="{value}"' for name, value in named)
     return signature.separator.join(f"{name}={value}" for name, value in named)
 
 
@@ -104,6 +112,20 @@ def _pairs(text: str, separator: str) -> dict[str, list[str]]:
         name, equals, value = one.strip().partition("=")
         if equals:
             parts.setdefault(name.strip(), []).append(value.strip())
+    return parts
+
+
+def _params(text: str) -> dict[str, list[str]]:
+    """The parameters behind the scheme's word, quoted or not; nothing where a stretch of it is no parameter."""
+    parts: dict[str, list[str]] = {}
+    at = found.end() if (found := _WORD.match(text)) else 0
+    while at < len(text):
+        one = _PARAM.match(text, at)
+        if one is None:
+            return {}
+        quoted = one[2]
+        parts.setdefault(one[1], []).append(_ESCAPE.sub(r"\1", quoted) if quoted is not None else one[3])
+        at = one.end()
     return parts
 
 

@@ -27,18 +27,46 @@ class JsonSource:
 
     def text(self, path: str) -> bytes | None:
         """The text of the value at a dotted path; None where there is none."""
-        at = 0
-        for step in steps(path):
-            found = self._child(at, step)
-            if found is None:
-                return None
-            at = found
+        at = self._at(path)
+        if at is None:
+            return None
         start, end = self._token(at)
         first = self._body[start : start + 1]
         if first == b'"':
             unescaped: str = json.loads(self._body[start:end].decode())
             return unescaped.encode()
         return self._body[start : self._end(at)] if first in (b"{", b"[") else self._body[start:end]
+
+    def elements(self, path: str) -> list[JsonSource]:
+        """The elements of the list at a dotted path; none where there is no list."""
+        at = self._at(path)
+        if at is None or self._body[slice(*self._token(at))] != b"[":
+            return []
+        at = self._token(at)[1]
+        found: list[JsonSource] = []
+        start, end = self._token(at)
+        while self._body[start:end] not in (b"]", b""):
+            end = self._end(start)
+            found.append(self._part(start, end))
+            start, end = self._token(end)
+            if self._body[start:end] == b",":
+                start, end = self._token(end)
+        return found
+
+    def _part(self, start: int, end: int) -> JsonSource:
+        part = object.__new__(JsonSource)
+        part._body = self._body[start:end]
+        return part
+
+    def _at(self, path: str) -> int | None:
+        """Where the value at a path begins."""
+        at = 0
+        for step in steps(path):
+            found = self._child(at, step)
+            if found is None:
+                return None
+            at = found
+        return at
 
     def minified(self) -> bytes:
         """The body without the white space between its tokens."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import bisect
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,7 +37,10 @@ _LONGEST_NUMBER = 40
 
 @dataclass(frozen=True)
 class Document:
-    """A file's data: dict, list, bool, int, float, None, and Scalar for text. Keys are Scalar as well."""
+    """A file's data: dict, list, bool, int, float, None, and Scalar for text. Keys are Scalar as well.
+
+    Where other files were merged in, places name the file they come from, and `others` has those files' texts.
+    """
 
     data: Any
     text: str
@@ -45,6 +48,12 @@ class Document:
     values: dict[Path, Place]
     keys: dict[Path, Place]
     problems: tuple[Problem, ...] = ()
+    others: Mapping[str, str] = field(default_factory=dict)
+
+    def line_of(self, place: Place) -> str:
+        """The source line that a place stands on; "" where there is none."""
+        lines = (self.text if place.file == self.file else self.others.get(place.file, "")).splitlines()
+        return lines[place.line - 1] if 0 < place.line <= len(lines) else ""
 
     def place_of(self, path: Path, key: bool = False) -> Place:
         """Where the value at a path stands, or its key; the nearest one round it where there is none."""
@@ -297,6 +306,16 @@ class _FlowRepair:
 
 
 _TEXTS = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|`[^`]*`", re.DOTALL)
+
+
+def is_text(plain: str) -> bool:
+    """Whether an unquoted scalar of these characters would be read as text."""
+    return not (
+        plain in _NULL
+        or plain in _TRUE
+        or plain in _FALSE
+        or any(form.match(plain) for form in (_INTEGER, _CODED, _FLOAT, _NOT_FINITE))
+    )
 
 
 def unbalanced(expression: str) -> bool:

@@ -58,7 +58,10 @@ class Reads(Protocol):
 
 
 class Attempt(NamedTuple):
-    """A delivery to work on. `number` counts from 1; `replay` says that an operator asked for it."""
+    """A delivery to work on. `number` counts from 1; `replay` says that an operator asked for it.
+
+    `obstacle` is why it cannot be interpreted, where it cannot.
+    """
 
     delivery: str
     number: int
@@ -67,6 +70,7 @@ class Attempt(NamedTuple):
     connection: Connection
     request: Request
     replay: bool = False
+    obstacle: Failure | None = None
 
 
 class Work(NamedTuple):
@@ -151,6 +155,8 @@ class Attempts:
 
     async def _interpret(self, attempt: Attempt, call: Call | None) -> Work:
         interpreter, connection = attempt.provider.interpreter, attempt.connection
+        if attempt.obstacle is not None:
+            return Work(None, Outcome("failed", failures=(attempt.obstacle,)))
         reading: Reading | None = None
         started = perf_counter()
         try:

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 
+from engine.auth_failures import KeyNeeded
 from engine.failures import Failure, Unauthorized
 from engine.interpreter import Interpreter
 from engine.messages import Connection, Request
@@ -96,8 +97,17 @@ def candidates(
     return connections.by_provider.get(provider.provider, ())
 
 
-def verified(interpreter: Interpreter, found: tuple[Connection, ...], request: Request) -> Connection:
-    """The one connection whose secret verifies the request. Raises Unauthorized: none, or several, do."""
+def verified(
+    interpreter: Interpreter,
+    feed: str,
+    found: tuple[Connection, ...],
+    request: Request,
+    fetched: Mapping[str, bytes] | None = None,
+) -> Connection:
+    """The one connection whose secret verifies the request. Raises Unauthorized: none, or several, do.
+
+    Where only a certificate is missing among those `fetched`, by URL, that is KeyNeeded.
+    """
     if not found:
         raise Unauthorized(_failure("connection_unknown", "The request names no connection that there is."))
     if len(found) > MOST_CANDIDATES:
@@ -106,12 +116,12 @@ def verified(interpreter: Interpreter, found: tuple[Connection, ...], request: R
     refusals: list[Unauthorized] = []
     for connection in found:
         try:
-            interpreter.verify(request, connection)
+            interpreter.verify(feed, request, connection, fetched)
             right.append(connection)
         except Unauthorized as refusal:
             refusals.append(refusal)
     if not right:
-        raise refusals[0]
+        raise next((one for one in refusals if isinstance(one, KeyNeeded)), refusals[0])
     if len(right) > 1:
         raise Unauthorized(_failure("connection_ambiguous", "The request verifies for several connections."))
     return right[0]

@@ -53,14 +53,14 @@ class Case:
     def signed(self, interpreter: Interpreter) -> Request:
         """The request with what the provider's auth asks for; a handshake that comes unsigned as it stands."""
         shaken = interpreter.provider.handshakes.get(self.feed)
-        if shaken is not None and shaken.auth == "none":
+        if not self.signs or (shaken is not None and shaken.auth == "none"):
             return self.request
-        return with_signature(interpreter, self.request, self.context.connection) if self.signs else self.request
+        return with_signature(interpreter, self.feed, self.request, self.context.connection)
 
 
-def with_signature(interpreter: Interpreter, request: Request, connection: Connection) -> Request:
-    """The request with the headers that the provider's auth asks for, made with the connection's secrets."""
-    made = sign(interpreter.provider.auth, request, connection.secrets)
+def with_signature(interpreter: Interpreter, feed: str, request: Request, connection: Connection) -> Request:
+    """The request with the headers that the feed's auth asks for, made with the connection's secrets."""
+    made = sign(interpreter.auth_of(feed), request, connection.secrets)
     added = tuple((name.lower().encode(), value.encode("latin-1")) for name, value in made)
     return replace(request, headers=request.headers + added)
 

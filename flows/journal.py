@@ -37,6 +37,8 @@ T = TypeVar("T")
 _AWAY = frozenset({"OperationalError", "InterfaceError", "PoolTimeout", "TimeoutError", "WriterLost"})
 
 
+MOST_KEPT = 10_000
+"""So many hashes of stored provider files are remembered, so that they are not stored again for each delivery."""
 FEW = 500
 """Up to so many external ids are looked up on the event loop."""
 
@@ -114,6 +116,7 @@ class Journal:
         self._started = False
         self._hot: HotReads | None = None
         self._working: set[str] = set()
+        self._kept: set[str] = set()
         # Canonical ids of external ids, as far as they are mapped.
         self.resolve = MappingCache(self.mapping_generation, self.load_mappings).resolve
 
@@ -130,6 +133,17 @@ class Journal:
             for file in providers
         ]
         await self.write(Work(specs.save_all, files, self._clock()))
+
+    async def keep_spec(self, loaded: LoadedProvider) -> None:
+        """Keeps the text of a provider with a connection's overrides. Raises StoreUnavailable."""
+        if loaded.spec_hash in self._kept:
+            return
+        provider = loaded.interpreter.provider
+        files = [(loaded.spec_hash, provider.provider, provider.revision, loaded.text)]
+        await self.write(Work(specs.save_all, files, self._clock()))
+        if len(self._kept) >= MOST_KEPT:
+            self._kept.clear()
+        self._kept.add(loaded.spec_hash)
 
     async def stop(self) -> None:
         """Writes what waits and closes. May be called twice."""

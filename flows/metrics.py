@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from itertools import accumulate
 from typing import Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
-from prometheus_client.metrics_core import HistogramMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
@@ -25,9 +25,23 @@ Refused = Literal[
     "hung_up",
     "body_timeout",
     "evicted",
+    "login",
 ]
 ShakenTo = Literal["handshakes", "handshakes_refused", "handshakes_unauthorized", "handshakes_too_many"]
 """What a handshake came to, also by the names of the ledger's counters."""
+
+GAUGES = {
+    "queue_rows": "Rows waiting for a commit.",
+    "queue_bytes": "Bytes waiting for a commit.",
+    "body_bytes": "Bytes of request bodies held.",
+    "views_behind": "Commands that the views have not taken in.",
+    "views_backing_off": "1 while the projection waits after a failure.",
+    "views_events": "Events written since the start.",
+}
+"""What is read when the metrics are: `tiffin_<name>`, and what it tells."""
+
+SUMS = {"views_commands": ("result", "Commands that the views took in, by what came of them.")}
+"""The same for `tiffin_<name>_total` with one label: the label, and what it tells."""
 
 _SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 
@@ -118,6 +132,22 @@ class Metrics:
     def recovered(self) -> None:
         self._recovered.inc()
 
-    def watch(self, name: str, help_: str, value: Callable[[], float]) -> None:
-        """A gauge `tiffin_<name>` that is read when the metrics are."""
-        Gauge(f"tiffin_{name}", help_, registry=self.registry).set_function(value)
+    def watch(self, name: str, value: Callable[[], float]) -> None:
+        """Says how one of the GAUGES is read."""
+        Gauge(f"tiffin_{name}", GAUGES[name], registry=self.registry).set_function(value)
+
+    def watch_each(self, name: str, values: Callable[[], Mapping[str, float]]) -> None:
+        """Says how one of the SUMS is read."""
+        label, says = SUMS[name]
+        self.registry.register(_Watched(f"tiffin_{name}", says, label, values))
+
+
+class _Watched(Collector):
+    def __init__(self, name: str, help_: str, label: str, values: Callable[[], Mapping[str, float]]) -> None:
+        self._name, self._help, self._label, self._values = name, help_, label, values
+
+    def collect(self) -> Iterable[Metric]:
+        family = CounterMetricFamily(self._name, self._help, labels=(self._label,))
+        for value, count in self._values().items():
+            family.add_metric((value,), count)
+        return (family,)

@@ -15,17 +15,20 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from engine.auth_failures import KeyNeeded
 from engine.failures import Failure, Unauthorized
 from engine.handshakes import BODY_LIMIT as HANDSHAKE_LIMIT
 from engine.messages import Connection, Outcome, Reply, Request
 from engine.reading import Reading
 from flows.admission import Gate
 from flows.attempts import Attempt, Attempts, Concluded
+from flows.certificates import Certificates, CertificateUnavailable
 from flows.connections import Connections, Directory, candidates, verified
 from flows.handshakes import Handshaking
 from flows.journal import Journal, QueueFull, StoreUnavailable
 from flows.logging import logger
 from flows.metrics import Metrics, Refused
+from flows.overrides import effective
 from flows.providers import LoadedProvider
 from flows.receipts import receipt
 from flows.sealing import Secrecy, sealed, secrecy_of
@@ -73,11 +76,15 @@ class Receiver:
         *,
         public_url: str,
         max_body: int,
+        certificates: Certificates | None = None,
     ) -> None:
         self._providers, self._directory, self._journal = providers, directory, journal
         self._attempts, self._metrics, self.gate = attempts, metrics, gate
         self._public_url, self._max_body = public_url, max_body
-        self._handshaking = Handshaking(directory, journal, metrics, attempts.apart, public_url=public_url)
+        self.certificates = certificates or Certificates()
+        self._handshaking = Handshaking(
+            directory, journal, metrics, attempts.apart, self.certificates, public_url=public_url
+        )
         self._secrecy: dict[str, Secrecy] = {
             name: secrecy_of(loaded.interpreter.provider) for name, loaded in providers.items()
         }
@@ -119,6 +126,8 @@ class Receiver:
             return await self._receive(target, request)
         except QueueFull:
             return self.refused(target, "busy")
+        except CertificateUnavailable:
+            return self.refused(target, "unavailable")
         except StoreUnavailable:
             _log.warning("store_unavailable", provider=target.provider.interpreter.provider.provider)
             return self.refused(target, "unavailable")
@@ -145,16 +154,19 @@ class Receiver:
         began = started = perf_counter()
         observe = self._metrics.observe
         connections = await self._directory.current()
-        found, refusal = await self._attempts.apart(len(request.body), _authenticated, target, request, connections)
+        found, refusal = await self._authenticate(target, request, connections)
         observe("verify", perf_counter() - started)
         if refusal is not None:
             return await self._unauthorized(target, request, found, refusal.failure)
         connection = found[0]
-        raw = self._raw(target, request, connection)
+        if target.provider.interpreter.feeds[target.feed].feed.issue is not None:
+            return self._issued(target, request, connection)
+        loaded, obstacle = await effective(self._journal, target.provider, connection)
+        raw = self._raw(target, request, connection, spec_hash=loaded.spec_hash)
         started = perf_counter()
         await self._journal.received(raw)
         observe("persist", perf_counter() - started)
-        attempt = Attempt(raw.id, 1, target.provider, target.feed, connection, request)
+        attempt = Attempt(raw.id, 1, loaded, target.feed, connection, request, obstacle=obstacle)
         if target.provider.interpreter.provider.feeds[target.feed].ack == "persisted":
             self._work_later(attempt)
             return self._reply(attempt, "accepted", 0, None, None, shown="in_flight")
@@ -164,6 +176,35 @@ class Receiver:
             self._journal.left(raw.id)
         observe("total", perf_counter() - began)
         return reply
+
+    async def _authenticate(
+        self, target: Target, request: Request, connections: Connections
+    ) -> tuple[tuple[Connection, ...], Unauthorized | None]:
+        """As `_authenticated`, with a certificate fetched where one is wanted. Raises CertificateUnavailable."""
+        apart, size = self._attempts.apart, len(request.body)
+        held = self.certificates.held
+        found, refusal = await apart(size, _authenticated, target, request, connections, held)
+        if isinstance(refusal, KeyNeeded):
+            await self.certificates.fetch(refusal.url)
+            held = self.certificates.held
+            found, refusal = await apart(size, _authenticated, target, request, connections, held)
+        return found, refusal
+
+    def _issued(self, target: Target, request: Request, connection: Connection) -> Reply:
+        """The answer to a login, which is no delivery: nothing of it is stored."""
+        interpreter = target.provider.interpreter
+        try:
+            token = interpreter.issue(target.feed, request, connection)
+        except Unauthorized as refusal:
+            return self._login_refused(target, refusal.failure)
+        self._metrics.refused("login")
+        return interpreter.reply(target.feed, "accepted", issued=token, urls=self._urls(target.provider, connection.id))
+
+    def _login_refused(self, target: Target, failure: Failure) -> Reply:
+        interpreter = target.provider.interpreter
+        self._metrics.refused("login")
+        self._metrics.failed(interpreter.provider.provider, target.feed, "auth")
+        return interpreter.reply(target.feed, "unauthorized", failure=failure, urls=self._urls(target.provider))
 
     def _work_later(self, attempt: Attempt) -> None:
         size = len(attempt.request.body)
@@ -226,6 +267,8 @@ class Receiver:
     ) -> Reply:
         interpreter = target.provider.interpreter
         shown: dict[str, Any] = {}
+        if interpreter.feeds[target.feed].feed.issue is not None:
+            return self._login_refused(target, failure)
         if found:
             raw = self._raw(target, request, found[0] if len(found) == 1 else None, failure.code)
             await self._journal.quarantined(raw, failure)
@@ -238,7 +281,12 @@ class Receiver:
         return interpreter.reply(target.feed, "unauthorized", failure=failure, receipt=shown, urls=urls)
 
     def _raw(
-        self, target: Target, request: Request, connection: Connection | None, quarantined: str = ""
+        self,
+        target: Target,
+        request: Request,
+        connection: Connection | None,
+        quarantined: str = "",
+        spec_hash: str = "",
     ) -> RawDelivery:
         provider = target.provider.interpreter.provider.provider
         stored = sealed(request, self._secrecy[provider], self._journal.seal)
@@ -256,7 +304,7 @@ class Receiver:
             body=stored.body,
             body_sealed=stored.body_sealed,
             peer=request.peer,
-            spec_hash=target.provider.spec_hash,
+            spec_hash=spec_hash or target.provider.spec_hash,
             quarantined=quarantined,
         )
 
@@ -275,12 +323,12 @@ def with_delivery(reply: Reply, delivery: str) -> Reply:
 
 
 def _authenticated(
-    target: Target, request: Request, connections: Connections
+    target: Target, request: Request, connections: Connections, fetched: Mapping[str, bytes]
 ) -> tuple[tuple[Connection, ...], Unauthorized | None]:
     """The connection that verified, alone; or those that were tried and why none is right."""
     interpreter = target.provider.interpreter
     found = candidates(connections, interpreter, target.feed, request, target.connection)
     try:
-        return (verified(interpreter, found, request),), None
+        return (verified(interpreter, target.feed, found, request, fetched),), None
     except Unauthorized as refusal:
         return found, refusal

@@ -17,6 +17,7 @@ from flows.connections import Directory
 from flows.journal import Journal, StoreUnavailable
 from flows.logging import logger
 from flows.metrics import Metrics
+from flows.overrides import effective
 from flows.providers import LoadedProvider
 from flows.receipts import item_results
 from flows.sealing import opened
@@ -96,7 +97,8 @@ class Recovery:
         assert loaded is not None
         assert connection is not None
         request = opened(stored, self._journal.unseal)
-        attempt = Attempt(stored.id, taken.attempts, loaded, stored.feed, connection, request)
+        loaded, obstacle = await effective(self._journal, loaded, connection)
+        attempt = Attempt(stored.id, taken.attempts, loaded, stored.feed, connection, request, obstacle=obstacle)
         await self._attempts.run(attempt, lambda _: None)
 
 

@@ -1,4 +1,4 @@
-"""Moves commands from the outbox to the bus: every one, in the order of its Kafka key.
+"""Moves commands and events from the outbox to the bus: every one, in the order of its topic and Kafka key.
 
 A round leases shards, reads their oldest rows, publishes them as one batch and marks what the bus
 reported, for each shard up to the first failed report; the next round resumes there. A crash between
@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 from sqlalchemy import Connection
@@ -96,7 +97,6 @@ class Relay:
         self,
         *,
         bus: Bus,
-        topic: str,
         owner: str,
         read: Runs,
         write: Runs,
@@ -105,7 +105,7 @@ class Relay:
         log: Log,
         pace: Pace | None = None,
     ) -> None:
-        self._bus, self._topic, self._owner = bus, topic, owner
+        self._bus, self._owner = bus, owner
         self._read, self._write = read, write
         self._clock, self._jitter, self._log = clock, jitter, log
         self._pace = pace or Pace()
@@ -116,6 +116,8 @@ class Relay:
         self._failures = 0
         self._health = RelayHealth()
         self._waking, self._stopping = threading.Event(), threading.Event()
+        self.on_moved: Callable[[], None] = lambda: None
+        """Called from the relay's thread after a round that moved rows."""
         self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
 
     @property
@@ -178,13 +180,15 @@ class Relay:
         return self._publish_until is None or self._clock() >= self._publish_until
 
     def _publish(self, rows: Sequence[Pending]) -> list[PublishError | None]:
-        messages = [
-            Message(id, key, event)
-            for row in rows
-            for key in (row.kafka_key.encode(),)
-            for id, event in zip(row.ids, row.events, strict=True)
-        ]
-        return self._bus.publish(self._topic, messages) if messages else []
+        """The reports on all messages of the rows, in order, whichever topics they went to."""
+        by_topic: dict[str, list[Message]] = {}
+        for row in rows:
+            key = row.kafka_key.encode()
+            by_topic.setdefault(row.topic, []).extend(
+                [Message(id, key, event) for id, event in zip(row.ids, row.events, strict=True)]
+            )
+        reports = {topic: iter(self._bus.publish(topic, messages)) for topic, messages in by_topic.items() if messages}
+        return [report for row in rows for report in islice(reports.get(row.topic, iter(())), len(row.ids))]
 
     def _settle(self, settlement: Settlement) -> int:
         now = self._clock()
@@ -226,6 +230,8 @@ class Relay:
             before.published + sum(len(row.ids) for row in settlement.published),
             before.parked + len(settlement.rejected),
         )
+        if settlement.published:
+            self.on_moved()
         return len(settlement.published) + len(settlement.rejected)
 
     def _with(self, **changes: Any) -> RelayHealth:

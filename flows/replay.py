@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 
+from engine.auth_failures import KeyNeeded
 from engine.failures import Failure, Unauthorized
 from engine.messages import Connection, Request
 from flows.attempts import Attempt, Attempts, Concluded
+from flows.certificates import Certificates, CertificateUnavailable
 from flows.connections import Directory, candidates, verified
 from flows.journal import Journal
+from flows.overrides import effective
 from flows.providers import LoadedProvider
 from flows.sealing import opened
 from stores.deliveries import StoredDelivery
@@ -38,9 +41,11 @@ class Replay:
         directory: Directory,
         journal: Journal,
         attempts: Attempts,
+        certificates: Certificates | None = None,
     ) -> None:
         self._providers, self._directory = providers, directory
         self._journal, self._attempts = journal, attempts
+        self._certificates = certificates or Certificates()
 
     async def run(self, deliveries: Iterable[str]) -> AsyncIterator[Replayed]:
         """Replays each delivery in turn and tells what it came to. Raises StoreUnavailable."""
@@ -61,8 +66,9 @@ class Replay:
             return Replayed(delivery, "unauthorized", 0, (refusal.failure,))
         if connection is None:
             return _not_run(delivery, "connection_missing", "Its connection is gone.")
+        loaded, obstacle = await effective(self._journal, loaded, connection)
         number = await self._journal.next_attempt(delivery)
-        attempt = Attempt(delivery, number, loaded, stored.feed, connection, request, replay=True)
+        attempt = Attempt(delivery, number, loaded, stored.feed, connection, request, replay=True, obstacle=obstacle)
         return await self._attempts.run(attempt, lambda concluded: _replayed(delivery, concluded))
 
     async def _connection(self, stored: StoredDelivery, loaded: LoadedProvider, request: Request) -> Connection | None:
@@ -71,9 +77,22 @@ class Replay:
             return await self._journal.connection(stored.connection)
         named = stored.connection
         found = candidates(await self._directory.current(), loaded.interpreter, stored.feed, request, named)
-        connection = verified(loaded.interpreter, found, request)
+        connection = await self._verified(loaded, stored.feed, found, request)
         await self._journal.released(stored.id, connection)
         return connection
+
+    async def _verified(
+        self, loaded: LoadedProvider, feed: str, found: tuple[Connection, ...], request: Request
+    ) -> Connection:
+        """As `verified`, with a certificate fetched where one is wanted."""
+        try:
+            return verified(loaded.interpreter, feed, found, request, self._certificates.held)
+        except KeyNeeded as needed:
+            try:
+                await self._certificates.fetch(needed.url)
+            except CertificateUnavailable:
+                raise needed from None
+        return verified(loaded.interpreter, feed, found, request, self._certificates.held)
 
 
 def _replayed(delivery: str, concluded: Concluded) -> Replayed:

@@ -37,7 +37,8 @@ class Secrecy:
 
 
 def secrecy_of(provider: Provider) -> Secrecy:
-    found = signatures.locations(provider.auth)
+    own = (feed.auth for feed in provider.feeds.values() if feed.auth is not None)
+    found = signatures.locations(provider.auth, *own)
     return Secrecy(
         _ALWAYS | {name.lower().encode() for name in found.headers},
         frozenset(found.query),

@@ -11,11 +11,13 @@ from datetime import UTC, datetime
 import schemas
 from flows.admission import Gate
 from flows.attempts import Attempts
+from flows.certificates import Certificates
 from flows.connections import Directory
 from flows.folder import FolderLock
 from flows.journal import Journal, StoreUnavailable, database_url, secret_box
 from flows.logging import logger
 from flows.metrics import Metrics
+from flows.project import ProjectionHealth
 from flows.providers import LoadedProvider, load_providers
 from flows.receive import Receiver
 from flows.recover import Recovery
@@ -85,6 +87,7 @@ class Service:
             large_bytes=settings.max_body,
             always_in_threads=settings.jsonata != "jlens",
         )
+        certificates = Certificates()
         self.receiver = Receiver(
             self.providers,
             self.directory,
@@ -94,9 +97,10 @@ class Service:
             self.gate,
             public_url=settings.public_url,
             max_body=settings.max_body,
+            certificates=certificates,
         )
         self.recovery = Recovery(self.providers, self.directory, self.journal, self.attempts, self.metrics, self._clock)
-        self.replay = Replay(self.providers, self.directory, self.journal, self.attempts)
+        self.replay = Replay(self.providers, self.directory, self.journal, self.attempts, certificates)
         if self._serving:
             self._serve()
 
@@ -115,9 +119,16 @@ class Service:
         return WriterClient(start, max_rows=settings.queue_rows, max_bytes=settings.queue_bytes, keep=keep)
 
     def _serve(self) -> None:
-        self.metrics.watch("queue_rows", "Rows waiting for a commit.", lambda: self.journal.depth[0])
-        self.metrics.watch("queue_bytes", "Bytes waiting for a commit.", lambda: self.journal.depth[1])
-        self.metrics.watch("body_bytes", "Bytes of request bodies held.", lambda: self.gate.held)
+        self.metrics.watch("queue_rows", lambda: self.journal.depth[0])
+        self.metrics.watch("queue_bytes", lambda: self.journal.depth[1])
+        self.metrics.watch("body_bytes", lambda: self.gate.held)
+        if (writer := self.writer) is not None:
+            self.metrics.watch("views_behind", lambda: writer.projection.behind)
+            self.metrics.watch(
+                "views_backing_off", lambda: float(writer.projection.state in ("backing_off", "stopped"))
+            )
+            self.metrics.watch("views_events", lambda: writer.projection.events)
+            self.metrics.watch_each("views_commands", lambda: writer.projection.results)
         loop = asyncio.get_running_loop()
         self._background = [
             loop.create_task(self._recover_left()),
@@ -153,14 +164,16 @@ class Service:
             self._lock = None
 
     async def dependencies(self) -> dict[str, str]:
-        """`ok`, or a few words on what is wrong, for the database and the bus."""
+        """`ok`, or a few words on what is wrong, for the database, the bus and the views."""
         found = {"database": "ok", "bus": "ok"}
         try:
             await self.journal.ping()
         except StoreUnavailable:
             found["database"] = "away"
-        if self.writer is not None and self.writer.health.state in ("backing_off", "stopped"):
-            found["bus"] = "away: commands wait in the outbox"
+        if self.writer is not None:
+            found["views"] = _said(self.writer.projection)
+            if self.writer.health.state in ("backing_off", "stopped"):
+                found["bus"] = "away: commands wait in the outbox"
         return found
 
     async def connection_counts(self) -> dict[str, int]:
@@ -171,3 +184,8 @@ class Service:
     async def state_counts(self) -> dict[str, int]:
         """The number of deliveries by state."""
         return await self.journal.state_counts()
+
+
+def _said(projection: ProjectionHealth) -> str:
+    """A few words on the projection; how far behind it is says tiffin_views_behind."""
+    return "behind: the projection is failing" if projection.state in ("backing_off", "stopped") else "ok"

@@ -116,7 +116,7 @@ def try_request(
 
     try:
         if verify:
-            interpreter.verify(request, connection)
+            interpreter.verify(feed, request, connection)
             passed("verify")
         reading = interpreter.read(feed, request, connection)
         passed("read")
@@ -162,7 +162,10 @@ def _shaken(
     outcome = Outcome("ignored")
     try:
         if verify:
-            (interpreter.admit if one.handshake.auth == "none" else interpreter.verify)(request, connection)
+            if one.handshake.auth == "none":
+                interpreter.admit(request, connection)
+            else:
+                interpreter.verify(met, request, connection)
         urls = urls_of(interpreter, public_url(request), connection.id)
         reply, shown = one.shake(request, connection, urls)
         return Trial("handshake", feed, None, outcome, reply, {}, met, shown)

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, TypeVar
 from sqlalchemy import Connection
 
 from flows.logging import logger
+from flows.project import ProjectionHealth
 from flows.relay import RelayHealth
 from flows.writer_process import LENGTH, Ready, Start, WriterNotStarted, frame
 from stores import wire
@@ -64,6 +65,7 @@ class WriterClient:
         self._stopping = False
         self._restarting: asyncio.Task[None] | None = None
         self.health = RelayHealth()
+        self.projection = ProjectionHealth()
 
     async def open(self) -> None:
         """Raises WriterNotStarted."""
@@ -173,6 +175,8 @@ class WriterClient:
                 self._settle(number, result)
             elif isinstance(result, RelayHealth):
                 self.health = result
+            elif isinstance(result, ProjectionHealth):
+                self.projection = result
             elif self._ready is not None and not self._ready.done():
                 self._ready.set_result(result)
 
@@ -199,6 +203,7 @@ class WriterClient:
         elif not self._stopping:
             _log.error("writer_ended", waiting=len(waiting))
             self.health = RelayHealth("stopped", "the writer process has ended")
+            self.projection = ProjectionHealth("stopped", "the writer process has ended")
             self._restarting = asyncio.get_running_loop().create_task(self._restart())
         if self._lost is not None and not self._lost.done():
             self._lost.set_result(None)

@@ -1,4 +1,4 @@
-"""The process that writes: group writer and relay, apart from the process that serves.
+"""The process that writes: group writer, relay and projection, apart from the process that serves.
 
 Python runs one thread at a time, and SQLite's driver gives the turn away at every row: beside a busy event
 loop a writing thread would wait for its turn a hundred times a batch. Here it waits for nobody.
@@ -7,7 +7,7 @@ The serving process talks to it over a socket, in frames of a length (4 bytes, b
 `stores.wire` makes of a list of (number, entry or answer):
 
     →  0: Start, once; then numbered entries, Flight | Conclusion | Job
-    ←  0: Ready, once; then answers by number, each list after its commit; 0: RelayHealth
+    ←  0: Ready, once; then answers by number, each list after its commit; 0: RelayHealth, ProjectionHealth
 
 The end of the stream is the order to stop: what was read is written, then the process ends. So nothing that
 the serving process handed over is lost when it is killed.
@@ -26,14 +26,17 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TypeVar
 
 from sqlalchemy import Connection
 
 from bus import Bus, BusUnavailable, open_bus
+from bus.consumers import open_consumer
 from bus.topics import CATALOG_COMMANDS
 from flows.logging import configure_logging, logger
+from flows.project import GROUP, ProjectionHealth, Projector
 from flows.relay import Relay, RelayHealth
 from stores import wire
 from stores.database import open_database
@@ -94,7 +97,7 @@ class Outbound:
         with self._turn, suppress(OSError):
             self._sock.sendall(frame(answers))
 
-    def tell(self, what: Ready | RelayHealth) -> None:
+    def tell(self, what: Ready | RelayHealth | ProjectionHealth) -> None:
         self.send([(0, wire.pack_answer(what, None))])
 
     def settle(self, entries: list[Entry]) -> None:
@@ -106,7 +109,7 @@ def _failed(error: BaseException | None) -> Failed | None:
 
 
 class Writing:
-    """Group writer, relay and bus on one database, whatever process they run in."""
+    """Group writer, relay, projection and bus on one database, whatever process they run in."""
 
     def __init__(self, start: Start, *, max_rows: int = sys.maxsize, max_bytes: int = sys.maxsize) -> None:
         self._database = open_database(start.database_url)
@@ -114,10 +117,15 @@ class Writing:
         self.writer = GroupWriter(self._database, max_rows=max_rows, max_bytes=max_bytes)
         self._bus: Bus | None = None
         self._relay: Relay | None = None
+        self._projector: Projector | None = None
 
     @property
     def health(self) -> RelayHealth:
         return RelayHealth() if self._relay is None else self._relay.health
+
+    @property
+    def projection(self) -> ProjectionHealth:
+        return ProjectionHealth() if self._projector is None else self._projector.health
 
     def start(self) -> None:
         """Raises BusUnavailable."""
@@ -125,7 +133,6 @@ class Writing:
         log: Any = logger("tiffin.relay")
         self._relay = Relay(
             bus=self._bus,
-            topic=CATALOG_COMMANDS,
             owner=self._start.relay_owner,
             read=self._read,
             write=self.writer.call,
@@ -133,12 +140,26 @@ class Writing:
             jitter=random.random,
             log=log,
         )
+        projection_log: Any = logger("tiffin.projection")
+        start = self._start
+        self._projector = Projector(
+            open_consumer=partial(open_consumer, start.kafka_bootstrap, start.data, CATALOG_COMMANDS, GROUP),
+            read=self._read,
+            write=self.writer.call,
+            clock=lambda: datetime.now(UTC),
+            jitter=random.random,
+            log=projection_log,
+        )
         self.writer.start()
         self.writer.on_commit = self._relay.wake
+        self._relay.on_moved = self._projector.wake
         self._relay.start()
+        self._projector.start()
 
     def stop(self) -> None:
-        """Ends the relay after the round in hand, writes what waits and closes everything."""
+        """Ends the loops after the round in hand, writes what waits and closes everything."""
+        if self._projector is not None:
+            self._projector.stop(_STOP_SECONDS)
         if self._relay is not None:
             self._relay.stop(_STOP_SECONDS)
             self.writer.stop()
@@ -168,6 +189,10 @@ class WriterHere:
     @property
     def health(self) -> RelayHealth:
         return self._writing.health
+
+    @property
+    def projection(self) -> ProjectionHealth:
+        return self._writing.projection
 
     async def open(self) -> None:
         try:
@@ -203,11 +228,13 @@ def serve(sock: socket.socket) -> None:
 
 
 def _tell_health(writing: Writing, outbound: Outbound, stopping: threading.Event) -> None:
-    told = None
+    relay: RelayHealth | None = None
+    projection: ProjectionHealth | None = None
     while not stopping.wait(_HEALTH_SECONDS):
-        if (health := writing.health) != told:
-            outbound.tell(health)
-            told = health
+        if (health := writing.health) != relay:
+            outbound.tell(relay := health)
+        if (seen := writing.projection) != projection:
+            outbound.tell(projection := seen)
 
 
 def main() -> None:

@@ -26,3 +26,9 @@ def canon() -> Canon:
     files = sorted((_HERE / "commands").glob(f"*.v1{_SUFFIX}"))
     names = [file.name.removesuffix(f".v1{_SUFFIX}") for file in files]
     return Canon({name: schema(f"commands/{name}.v1") for name in names})
+
+
+@functools.cache
+def event_names() -> tuple[str, ...]:
+    """The events that the views emit, in their current version."""
+    return tuple(sorted(file.name.removesuffix(f".v1{_SUFFIX}") for file in (_HERE / "events").glob(f"*.v1{_SUFFIX}")))

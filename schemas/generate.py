@@ -25,8 +25,20 @@ def provider_schema() -> dict[str, Any]:
         part["properties"] = {key: one for key, one in part["properties"].items() if not _unbuilt(one)}
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": _ID}
     made.pop("title", None)
-    widened: dict[str, Any] = _any_of({**head, "title": "Provider file", **made})
+    definitions = made.pop("$defs")
+    widened: dict[str, Any] = _any_of({**head, "title": "Provider file", "$defs": definitions, **_or_extending(made)})
     return widened
+
+
+_HEAD = ("spec", "provider", "title", "family", "revision", "evidence", "extends")
+
+
+def _or_extending(whole: dict[str, Any]) -> dict[str, Any]:
+    """A file that extends another holds parts, which only together with the other's can be judged."""
+    known = {key: whole["properties"][key] if key in _HEAD else True for key in whole["properties"]}
+    part = {"properties": known, "required": ["spec", "provider", "revision", "extends"], "additionalProperties": False}
+    return {"description": whole["description"], "type": "object",
+            "if": {"required": ["extends"]}, "then": part, "else": whole}  # fmt: skip
 
 
 def _any_of(part: Any) -> Any:
@@ -54,7 +66,7 @@ def reference_text() -> str:
         "# The provider file\n\nGenerated from `engine/model.py` by `python -m schemas.generate`. An *expression* is "
         "JSONata; everything else is literal. Keys marked * must be there.\n"
     ]
-    parts.append(_section("Provider", schema))
+    parts.append(_section("Provider", schema["else"]))
     parts += [_section(name, part) for name, part in schema["$defs"].items()]
     return "\n".join(parts)
 

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from flows.journal import StoreUnavailable
 from flows.logging import logger
 from flows.service import Service
+from server import views
 from server.admin import AdminKey
 from server.front_page import front_page
 from server.health import healthz, readyz
@@ -37,6 +38,7 @@ def create_app(service: Service) -> ASGIApp:
         routes=[
             Route("/", front, methods=["GET"]),
             Route("/v1/deliveries/{id}", delivery, methods=["GET"]),
+            *views.ROUTES,
             Route("/healthz", healthz, methods=["GET"]),
             Route("/readyz", readyz, methods=["GET"]),
             Route("/metrics", metrics, methods=["GET"]),

@@ -97,6 +97,9 @@ def _fixed_paths() -> Mapping[str, Any]:
                 },
             }
         },
+        "/v1/stores/{id}/availability": {"get": _view("What can be sold in a store", "The store's id.", paged=True)},
+        "/v1/stores/{id}/menu": {"get": _view("A store's menu and status", "The store's id.", paged=True)},
+        "/v1/items/{id}": {"get": _view("An item, variant or addon in every store", "Its id.")},
         "/healthz": {"get": {"summary": "Whether the process runs", "responses": ok}},
         "/readyz": {
             "get": {
@@ -107,6 +110,36 @@ def _fixed_paths() -> Mapping[str, Any]:
         "/metrics": {"get": {"summary": "Prometheus metrics", **guarded}},
         "/openapi.json": {"get": {"summary": "This document", **guarded}},
         "/": {"get": {"summary": "Providers, feeds and counts", **guarded}},
+    }
+
+
+def _view(summary: str, id_: str, *, paged: bool = False) -> dict[str, Any]:
+    """The operation of a view; all ids are canonical ones."""
+    more = [
+        ("limit", "The most entries of a page, up to 2000.", {"type": "integer"}),
+        ("after", "The `next` of the page before.", {"type": "string"}),
+    ]
+    query = [("tenant", "Needed where several tenants have the id.", {"type": "string"}), *(more if paged else ())]
+    return {
+        "summary": summary,
+        "parameters": [
+            _path_parameter("id", id_),
+            *({"name": n, "in": "query", "description": d, "schema": schema} for n, d, schema in query),
+            {"name": "If-None-Match", "in": "header", "schema": {"type": "string"}},
+        ],
+        "responses": {
+            "200": {
+                "description": "OK",
+                "headers": {"ETag": {"schema": {"type": "string"}}},
+                "content": {"application/json": {"schema": {"type": "object"}}},
+            },
+            "304": {"description": "Nothing has changed since that ETag."},
+            "400": {"description": "A parameter cannot be read."},
+            "401": {"description": "The admin key is needed."},
+            "404": {"description": "No view knows the id."},
+            "409": {"description": "Several tenants have it: say which."},
+        },
+        "security": [{"admin": []}],
     }
 
 

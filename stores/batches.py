@@ -29,11 +29,21 @@ class Flight(NamedTuple):
 class Batch:
     """Gathers the rows of a transaction. Keys, versions and mappings are settled in order of submission."""
 
+    session = 0
+    """What the database calls the session that writes, where COMMIT can be lost on the way back."""
+
     def __init__(self, connection: Connection, sql: Statements) -> None:
         self._cursor: Any = connection.connection.cursor()
         self._sql = sql
         self._claims = Claims(self._cursor, sql)
         self._rows: dict[str, list[tuple[Any, ...]]] = {}
+
+    def expect(self, entries: Sequence[Any]) -> None:
+        """Told beforehand what will be received and concluded: of use where it saves round trips."""
+
+    def wait_for_end(self, session: int) -> bool:
+        """Whether a lost session has ended its transaction. SQLite's has, with its connection."""
+        return True
 
     def receive(self, flight: Flight) -> None:
         raw = flight.raw
@@ -52,10 +62,10 @@ class Batch:
             # Known before the rules ran: nothing is claimed.
             return self._outcome(conclusion, "duplicate", (), holder=conclusion.claimant)
         claim = self._claims.claim(conclusion)
-        if claim.again or not self._map(conclusion):
-            return Committed("in_flight", 0, remapped=True)
         if claim.holder:
             return self._outcome(conclusion, "duplicate", (), holder=claim.holder)
+        if claim.again or not self._map(conclusion):
+            return Committed("in_flight", 0, remapped=True)
         fresh = _unwritten(conclusion.groups, claim.written) if claim.written else conclusion.groups
         kept, older, equal = self._in_order(conclusion, fresh)
         state: State = conclusion.state

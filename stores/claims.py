@@ -15,7 +15,7 @@ from stores.outbox import ids_text
 from stores.records import Conclusion, Group
 from stores.tables import keys, last_accepted, micros
 
-_KEY_STATE = {"partial": "partial", "failed": "failed", "parked": "parked"}
+KEY_STATE = {"partial": "partial", "failed": "failed", "parked": "parked"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class Claims:
         key = conclusion.key
         if key is None or key.strategy == "delivery":
             return
-        state = _KEY_STATE.get(conclusion.state, "done")
+        state = KEY_STATE.get(conclusion.state, "done")
         kept: str | None = None
         if claim.written or state != "done":
             kept = orjson.dumps(sorted(claim.written.union(orjson.loads(ids_text(groups))))).decode()

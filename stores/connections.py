@@ -39,6 +39,7 @@ class ConnectionRow:
     created_at: datetime
     disabled_at: datetime | None
     secrets: tuple[tuple[str, datetime, datetime | None], ...]
+    overrides: str = ""
 
 
 def add(transaction: Transaction, connection: Connection, box: SecretBox, at: datetime) -> None:
@@ -51,7 +52,7 @@ def add(transaction: Transaction, connection: Connection, box: SecretBox, at: da
             id=connection.id, tenant=connection.tenant, provider=connection.provider, keys=list(connection.keys),
             merchant=connection.merchant, stores=list(connection.stores), allow=list(connection.allow),
             time_zone=connection.time_zone, currency=connection.currency, settings=dict(connection.settings),
-            created_at=at, changed_at=at,
+            created_at=at, changed_at=at, overrides=connection.overrides or None,
         )
     )  # fmt: skip
     for name, values in connection.secrets.items():
@@ -75,6 +76,12 @@ def rotate(
     ended = transaction.execute(update(connection_secrets).where(*older).values(valid_until=old_until)).rowcount
     _put_secret(transaction, id, name, value, box, at)
     return ended
+
+
+def override(transaction: Transaction, id: str, overrides: str, at: datetime) -> None:
+    """Sets what the connection overrides in its provider file, "" for nothing. Raises ConnectionUnknown."""
+    _touch(transaction, id, at)
+    transaction.execute(update(connections).where(connections.c.id == id).values(overrides=overrides or None))
 
 
 def disable(transaction: Transaction, id: str, at: datetime) -> None:
@@ -121,6 +128,7 @@ def _connection(row: Mapping[Any, Any], secrets: Mapping[str, tuple[bytes, ...]]
         id=row["id"], tenant=row["tenant"], provider=row["provider"], secrets=secrets, keys=tuple(row["keys"]),
         merchant=row["merchant"], stores=tuple(row["stores"]), allow=tuple(row["allow"]),
         time_zone=row["time_zone"], currency=row["currency"], settings=row["settings"],
+        overrides=row["overrides"] or "",
     )  # fmt: skip
 
 
@@ -159,7 +167,7 @@ def rows(transaction: Transaction, provider: str | None = None, tenant: str | No
         ConnectionRow(
             row.id, row.tenant, row.provider, tuple(row._mapping["keys"]), row.merchant, tuple(row.stores),
             tuple(row.allow), row.time_zone, row.currency, row.created_at, row.disabled_at,
-            tuple(dates.get(row.id, ())),
+            tuple(dates.get(row.id, ())), row.overrides or "",
         )
         for row in transaction.execute(statement)
     ]  # fmt: skip

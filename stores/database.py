@@ -9,6 +9,18 @@ from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 
 _BUSY_MILLISECONDS = 20_000
+_POOL_SECONDS = 10.0
+POSTGRES_OPTIONS: dict[str, Any] = {
+    "connect_timeout": 5,
+    "application_name": "tiffin",
+    # A server that is gone without a word is noticed within a quarter of a minute.
+    "keepalives_idle": 5,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+    # Compiling costs more than any of our statements takes.
+    "options": "-c jit=off",
+}
 
 
 @dataclass(frozen=True)
@@ -26,8 +38,11 @@ class Database:
         self.engine.dispose()
 
 
-def open_database(url: str) -> Database:
-    """Opens `sqlite:///path` or `postgresql://…` (served by psycopg 3). Creates no tables: see `migrate`."""
+def open_database(url: str, *, pool: int = 8) -> Database:
+    """Opens `sqlite:///path` or `postgresql://…` (served by psycopg 3). Creates no tables: see `migrate`.
+
+    `pool` is the most connections to PostgreSQL; whoever wants one more waits.
+    """
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
         engine = create_engine(parsed, pool_size=8, max_overflow=8)
@@ -35,7 +50,15 @@ def open_database(url: str) -> Database:
         event.listen(engine, "begin", _begin_sqlite)
     else:
         parsed = parsed.set(drivername="postgresql+psycopg")
-        engine = create_engine(parsed, pool_size=8, max_overflow=8, pool_pre_ping=True)
+        engine = create_engine(
+            parsed,
+            pool_size=pool,
+            max_overflow=0,
+            pool_timeout=_POOL_SECONDS,
+            pool_pre_ping=True,
+            isolation_level="READ COMMITTED",
+            connect_args={name: value for name, value in POSTGRES_OPTIONS.items() if name not in parsed.query},
+        )
     return Database(engine, parsed)
 
 

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import orjson
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, select, true
 
 from stores import counters
+from stores.outbox import COMMANDS
 from stores.tables import in_flight, outbox, outcomes, published
 
 
@@ -39,8 +40,12 @@ def ledger(connection: Connection) -> Ledger:
     if flying:
         states["in_flight"] = flying
     written, waiting, sent = (
-        int(connection.scalar(select(func.coalesce(func.sum(column), 0))) or 0)
-        for column in (o.commands, outbox.c.count, published.c.count)
+        int(connection.scalar(select(func.coalesce(func.sum(column), 0)).where(of)) or 0)
+        for column, of in (
+            (o.commands, true()),
+            (outbox.c.count, outbox.c.topic == COMMANDS),
+            (published.c.count, true()),
+        )
     )
     return Ledger(states, counters.all_counts(connection), written, waiting, sent)
 
@@ -55,5 +60,5 @@ def recorded_ids(connection: Connection) -> Iterator[tuple[str, list[str]]]:
 
 def pending_ids(connection: Connection) -> Iterator[str]:
     """The ids of the commands that wait for the bus."""
-    for (ids,) in connection.execute(select(outbox.c.ids)):
+    for (ids,) in connection.execute(select(outbox.c.ids).where(outbox.c.topic == COMMANDS)):
         yield from ids

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Connection,
     Table,
     Text,
+    and_,
     case,
     delete,
     func,
@@ -34,6 +35,9 @@ from engine.failures import Failure
 from engine.messages import EntityVersion
 from stores.records import Group
 from stores.tables import deliveries, failures, outbox, published
+
+COMMANDS = "catalog.commands"
+"""The topic of commands; rows of other topics are events, which the ledger does not count."""
 
 SEPARATOR = b",\n"
 ROW_COMMANDS = 500
@@ -53,6 +57,7 @@ COLUMNS = (
     type_coerce(outbox.c.ids, Text),
     outbox.c.data,
     outbox.c.created_at,
+    outbox.c.topic,
 )
 NEXT_STEP = "Mend the cause, then release the delivery's parked commands to the relay."
 
@@ -68,6 +73,7 @@ class Pending(NamedTuple):
     ids: list[str]
     events: list[bytes]
     created_at: datetime
+    topic: str = COMMANDS
 
 
 class Unreadable(NamedTuple):
@@ -196,7 +202,7 @@ def pending(
     own = _within(shards)
     fitting = _fitting(connection, own, rows, size)
     oldest = select(*COLUMNS).where(own).order_by(outbox.c.id).limit(fitting)
-    for id, delivery, attempt, shard, kafka_key, count, ids, data, created_at in connection.execute(oldest):
+    for id, delivery, attempt, shard, kafka_key, count, ids, data, created_at, topic in connection.execute(oldest):
         try:
             texts = orjson.loads(ids) if isinstance(ids, str | bytes) else ids
             events = unpack(data, count)
@@ -205,16 +211,19 @@ def pending(
         except (ValueError, TypeError):
             unreadable.append(Unreadable(id, delivery, attempt, shard))
             continue
-        found.append(Pending(id, delivery, attempt, shard, kafka_key, texts, events, created_at))
+        found.append(Pending(id, delivery, attempt, shard, kafka_key, texts, events, created_at, topic))
     return found, unreadable
 
 
 def mark_published(connection: Connection, rows: Sequence[int], at: datetime) -> None:
-    """Moves rows to `published`. The caller holds the fence of their shards in this transaction."""
+    """Moves rows to `published`; events of the views leave no trace there. The caller holds the fence of
+    their shards in this transaction."""
     kept = ("id", "delivery", "attempt", "shard", "kafka_key", "count", "ids")
     for start in range(0, len(rows), CHUNK):
         chosen = outbox.c.id.in_(rows[start : start + CHUNK])
-        moved = select(*(outbox.c[name] for name in kept), literal(at, published.c.at.type)).where(chosen)
+        moved = select(*(outbox.c[name] for name in kept), literal(at, published.c.at.type)).where(
+            chosen, outbox.c.topic == COMMANDS
+        )
         connection.execute(insert(published).from_select([*kept, "at"], moved))
         connection.execute(delete(outbox).where(chosen))
 
@@ -246,9 +255,10 @@ def oldest_pending(connection: Connection) -> datetime | None:
 
 def counts(connection: Connection) -> Counts:
     """Rows and commands waiting, parked and published."""
+    commands = outbox.c.topic == COMMANDS
     return Counts(
-        *_count(connection, outbox, outbox.c.shard >= 0),
-        *_count(connection, outbox, outbox.c.shard < 0),
+        *_count(connection, outbox, and_(commands, outbox.c.shard >= 0)),
+        *_count(connection, outbox, and_(commands, outbox.c.shard < 0)),
         *_count(connection, published, true()),
     )
 

@@ -24,7 +24,7 @@ class Statements:
     put_in_flight: str  # delivery, owner, lease_until, attempts
     drop_in_flight: str  # delivery
     put_outcome: str  # every column
-    put_outbox: str  # every column but id
+    put_outbox: str  # every column but id and topic
     put_failure: str  # every column but id, resolved_at and resolved_by
     put_mapping: str  # tenant, provider, kind, within, external_id, canonical_id, valid_from, source
     mapping_of: str  # tenant, provider, kind, within, external_id
@@ -75,7 +75,7 @@ def statements(dialect: Dialect) -> Statements:
         put_in_flight=put(t.in_flight),
         drop_in_flight=text(delete(t.in_flight).where(equal(t.in_flight, "delivery"))),
         put_outcome=put(o),
-        put_outbox=put(t.outbox, "id"),
+        put_outbox=put(t.outbox, "id", "topic"),
         put_failure=put(t.failures, "id", "resolved_at", "resolved_by"),
         put_mapping=text(mapping.on_conflict_do_nothing()),
         mapping_of=text(

@@ -209,10 +209,11 @@ outbox = Table(
     Column("ids", JSON, nullable=False),
     Column("data", LargeBinary, nullable=False),
     Column("created_at", Moment, nullable=False),
+    Column("topic", Text, nullable=False, server_default="catalog.commands"),
     # A published row keeps its id: SQLite must not give it to another.
     sqlite_autoincrement=True,
 )
-"""Commands that wait for the bus: one row for each delivery and Kafka key."""
+"""Commands that wait for the bus: one row for each delivery and Kafka key. Events of the views wait here too."""
 
 published = Table(
     "published",
@@ -275,8 +276,9 @@ connections = Table(
     Column("created_at", Moment, nullable=False),
     Column("changed_at", Moment, nullable=False),
     Column("disabled_at", Moment),
+    Column("overrides", Text),
 )
-"""One tenant's agreement with one provider."""
+"""One tenant's agreement with one provider. `overrides`: YAML that changes the provider file for it."""
 
 connection_secrets = Table(
     "connection_secrets",
@@ -332,6 +334,77 @@ notices = Table(
     sqlite_autoincrement=True,
 )
 """What handshakes said that an operator must see, encrypted. Bounded: the oldest go."""
+
+entities = Table(
+    "entities",
+    metadata,
+    Column("view", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("tenant", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("merchant_id", Text, nullable=False),
+    Column("store_id", Text, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    Column("seen", Boolean, nullable=False),
+    Column("changed_at", Text, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    PrimaryKeyConstraint("view", "owner", "tenant", "kind", "id"),
+    Index("entities_by_id", "id", "kind"),
+    sqlite_with_rowid=False,
+)
+"""The views: what each entity is now. `owner` is the store, or the merchant for what holds in all its stores."""
+
+applied = Table(
+    "applied",
+    metadata,
+    Column("commandkey", Text, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("result", Text, nullable=False),
+    PrimaryKeyConstraint("commandkey", "id"),
+    sqlite_with_rowid=False,
+)
+"""Commands that the views have taken in. `position` is that of the first one with the commandkey."""
+
+projections = Table(
+    "projections",
+    metadata,
+    Column("name", Text, nullable=False),
+    Column("partition", Integer, nullable=False),
+    Column("next", BigInteger, nullable=False),
+    PrimaryKeyConstraint("name", "partition"),
+)
+"""How far each projection has read each partition: the offset that comes next."""
+
+members = Table(
+    "members",
+    metadata,
+    Column("tenant", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("entity", Text, nullable=False),
+    Column("kafka_key", Text, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    Column("told", Text, nullable=False),
+    Column("present", Boolean, nullable=False),
+    PrimaryKeyConstraint("tenant", "provider", "scope", "entity"),
+    sqlite_with_rowid=False,
+)
+"""Who belongs to a snapshot's scope. `data` is its Retire command; `told` hashes what was last written of it."""
+
+snapshots = Table(
+    "snapshots",
+    metadata,
+    Column("tenant", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("at_order", Text, nullable=False),
+    Column("delivery", Text, nullable=False),
+    PrimaryKeyConstraint("tenant", "provider", "scope"),
+    sqlite_with_rowid=False,
+)
+"""The newest snapshot of each scope."""
 
 counters = Table(
     "counters",

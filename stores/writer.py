@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
 
 from stores.batches import Batch, Flight
 from stores.database import Database
 from stores.records import Committed, Conclusion, RawDelivery
+from stores.sqlstates import is_away_state, is_contended
 from stores.statements import statements
 from stores.tables import micros
 
@@ -28,6 +28,7 @@ T = TypeVar("T")
 Job = Callable[[Connection], Any]
 JOB_SIZE = 100
 _MOST_ENTRIES = 1024
+_TRIES = 5
 _STOPPED = "the writer has stopped"
 
 
@@ -79,6 +80,7 @@ class GroupWriter:
         self._connection: Connection | None = None
         self._loop_home: LoopHome | None = None
         self._statements = statements(database.engine.dialect)
+        self._batch = Batch if database.embedded else _postgres_batch()
         self.on_commit: Callable[[], None] = lambda: None
 
     def start(self) -> None:
@@ -166,11 +168,14 @@ class GroupWriter:
             self._bytes -= sum(entry.size for entry in entries)
             return entries
 
-    def _write(self, entries: list[Entry]) -> None:
+    def _write(self, entries: list[Entry], tries: int = _TRIES) -> None:
         """One transaction; a batch that fails is halved until the guilty entry stands alone."""
         try:
             self._transact(entries)
         except Exception as error:
+            if tries > 1 and is_contended(error):
+                self._write(entries, tries - 1)
+                return
             if len(entries) == 1 or is_away(error):
                 self._fail(entries, error)
                 return
@@ -180,20 +185,22 @@ class GroupWriter:
 
     def _transact(self, entries: list[Entry]) -> None:
         connection = self._connected()
-        committing = False
+        committing, session = False, 0
         try:
             with connection.begin() as transaction:
-                batch = Batch(connection, self._statements)
+                batch = self._batch(connection, self._statements)
+                session = batch.session
                 self._apply(batch, connection, entries)
                 committing = True
                 transaction.commit()
         except Exception as error:
             self._forget()
-            if committing and self._stands(entries):
+            if committing and self._stands(entries, session):
                 return
             raise error
 
     def _apply(self, batch: Batch, connection: Connection, entries: list[Entry]) -> None:
+        batch.expect([entry.what for entry in entries])
         for entry in entries:
             what = entry.what
             if isinstance(what, Flight):
@@ -206,14 +213,16 @@ class GroupWriter:
                 entry.result = what(connection)
         batch.flush()
 
-    def _stands(self, entries: list[Entry]) -> bool:
+    def _stands(self, entries: list[Entry], session: int) -> bool:
         """Whether a transaction whose COMMIT was not answered stands: its rows are read back."""
         try:
             connection = self._connected()
             with connection.begin():
-                batch = Batch(connection, self._statements)
+                batch = self._batch(connection, self._statements)
+                if not batch.wait_for_end(session):
+                    return False
                 return any(batch.stands(entry.what) for entry in entries if not callable(entry.what))
-        except SQLAlchemyError:
+        except Exception:
             return False
 
     def _fail(self, entries: list[Entry], error: BaseException) -> None:
@@ -235,9 +244,16 @@ class GroupWriter:
             self._connection = None
 
 
+def _postgres_batch() -> type[Batch]:
+    # Imported here because it is of no use to the embedded set-up.
+    from stores.postgres_batches import PostgresBatch
+
+    return PostgresBatch
+
+
 def is_away(error: BaseException) -> bool:
     """Whether the database itself is the trouble, not an entry of the batch."""
-    if getattr(error, "connection_invalidated", False):
+    if getattr(error, "connection_invalidated", False) or is_away_state(getattr(error, "orig", error)):
         return True
     # Not the whole text: it quotes the entry's own values.
     said = str(getattr(error, "orig", error))

@@ -22,6 +22,7 @@ from engine.checker.functions import functions
 from engine.checker.handshakes import handshakes
 from engine.checker.idempotency import idempotency
 from engine.checker.inequalities import inequalities
+from engine.checker.issuing import issuing
 from engine.checker.lets import lets
 from engine.checker.locale import local_defaults
 from engine.checker.lookups import lookups
@@ -31,16 +32,18 @@ from engine.checker.parents import parents
 from engine.checker.paths import paths
 from engine.checker.readers import readers
 from engine.checker.replies import replies
-from engine.checker.samples import samples as unread_samples
+from engine.checker.sampled_lookups import sampled_lookups
+from engine.checker.samples import samples as against_samples
 from engine.checker.secret_names import secret_names
-from engine.checker.sites import Context
+from engine.checker.sites import Context, Samples
 from engine.checker.syntax import syntax
 from engine.checker.values import values
 from engine.checker.variables import variables
+from engine.extending import Sources, no_sources, resolve
 from engine.model import Provider
 from engine.problems import Problem, ProviderFileError
 from engine.salvage import structure
-from engine.yaml12 import survey
+from engine.yaml12 import Document
 
 Rule = Callable[[Context], Iterable[Problem]]
 
@@ -67,36 +70,61 @@ RULES: tuple[Rule, ...] = (
     deltas,
     authentication,
     secret_names,
+    issuing,
     local_defaults,
     notices,
-    unread_samples,
+    against_samples,
+    sampled_lookups,
 )
 
 
-def check(text: str, file: str, canon: Canon, samples: Mapping[str, Sequence[Any]] | None = None) -> list[Problem]:
-    """Every problem of a provider file, in order of place. Never raises, whatever the text.
+Documents = Mapping[str, Sequence[Any]]
+"""Decoded payloads by feed."""
 
-    `samples` are decoded payloads by feed; with them, payload fields that none of them has are told.
+
+def check(
+    text: str,
+    file: str,
+    canon: Canon,
+    samples: Documents | None = None,
+    *,
+    faulty: Documents | None = None,
+    sources: Sources = no_sources,
+) -> list[Problem]:
+    """Every problem of a provider file and of those it extends, in order of place. Never raises, whatever the text.
+
+    `samples` are decoded payloads by feed; with them, payload fields that none of them has, lookups that miss
+    a value of theirs and feeds without any are told. `faulty` are payloads with wrong values in them, which only
+    show what fields there are. None: there are no samples, and nothing is said about them.
     """
-    problems, _ = _checked(text, file, canon, samples or {})
+    return check_document(resolve(text, file, sources), canon, samples, faulty)
+
+
+def check_document(
+    document: Document, canon: Canon, samples: Documents | None = None, faulty: Documents | None = None
+) -> list[Problem]:
+    """The same of a document that is resolved already."""
+    problems, _ = _checked(document, canon, None if samples is None else Samples(samples, faulty or {}))
     return problems
 
 
-def load(text: str, file: str, canon: Canon) -> Provider:
+def load(text: str, file: str, canon: Canon, sources: Sources = no_sources) -> Provider:
     """The provider file. Raises ProviderFileError when any problem is an error."""
-    problems, provider = _checked(text, file, canon, {})
+    return load_document(resolve(text, file, sources), canon)
+
+
+def load_document(document: Document, canon: Canon) -> Provider:
+    """The same of a document that is resolved already."""
+    problems, provider = _checked(document, canon, None)
     errors = tuple(p for p in problems if p.severity == "error")
     if errors or provider is None:
         raise ProviderFileError(errors)
     return provider
 
 
-def _checked(
-    text: str, file: str, canon: Canon, samples: Mapping[str, Sequence[Any]]
-) -> tuple[list[Problem], Provider | None]:
-    document = survey(text, file)
+def _checked(document: Document, canon: Canon, samples: Samples | None) -> tuple[list[Problem], Provider | None]:
     if document.data is None and document.problems:
-        return list(document.problems), None
+        return sorted(document.problems, key=lambda p: (p.place, p.code)), None
     read = structure(document)
     found = {*document.problems, *read.problems}
     if read.provider is not None:

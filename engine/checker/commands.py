@@ -9,6 +9,8 @@ from engine.canon import CommandSchema
 from engine.checker.sites import Context, RuleSite
 from engine.problems import Problem
 
+_WITHOUT_COMMAND = {"fields": "fields_without_command", "version": "version_without_command"}
+
 
 def commands(context: Context) -> Iterator[Problem]:
     """`unknown_command`, `missing_field`, `fields_without_command`, `rule_does_nothing`."""
@@ -39,7 +41,7 @@ def _without_command(context: Context, site: RuleSite) -> Iterator[Problem]:
         if written:
             message = f"{name} has {key} but no command"
             place = context.place((*site.path, key), key=True)
-            yield Problem(place, f"{key}_without_command", message, "add command:")
+            yield Problem(place, _WITHOUT_COMMAND[key], message, "add command:")
             return
     if not site.rule.commands:
         place = context.place(site.path, key=True)

@@ -4,41 +4,33 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
+from engine.checker.authentication import auths, leaves
 from engine.checker.sites import Context
-from engine.model import AllOf, AnyOf, NoneScheme, SecretPart
+from engine.model import SecretPart
 from engine.problems import Problem
 from engine.yaml12 import Path
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,62}\Z")
 _RANDOM = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])[A-Za-z0-9+/=]{20,}\Z")
+_HINT = "write a name such as key; its value is given with tiffin connection add --secret key=…"
 
 
 def secret_names(context: Context) -> Iterator[Problem]:
     """`secret_name`: `secret:` names a secret of the connection; the value never stands in the file."""
-    yield from _walk(context, context.provider.auth, ("auth",))
-    for name, one in context.provider.handshakes.items():
-        path = ("handshakes", name, "hash")
-        if one.hash is None or context.touched(path):
+    for path, auth in auths(context):
+        for leaf in leaves(auth, path):
+            yield from _named(context, getattr(leaf.scheme, "secret", None), (*leaf.path, "secret"))
+    for handshake, one in context.provider.handshakes.items():
+        at = ("handshakes", handshake, "hash")
+        if one.hash is None:
             continue
-        if one.hash.key is not None:
-            yield from _named(context, one.hash.key, (*path, "key"))
+        yield from _named(context, one.hash.key, (*at, "key"))
         for n, part in enumerate(one.hash.of):
             if isinstance(part, SecretPart):
-                yield from _named(context, part.secret, (*path, "of", n, "secret"))
+                yield from _named(context, part.secret, (*at, "of", n, "secret"))
 
 
-def _walk(context: Context, auth: Any, path: Path) -> Iterator[Problem]:
-    if isinstance(auth, AnyOf | AllOf):
-        word, members = ("any", auth.any) if isinstance(auth, AnyOf) else ("all", auth.all)
-        for n, member in enumerate(members):
-            yield from _walk(context, member, (*path, word, n))
-    elif not isinstance(auth, NoneScheme) and not context.touched((*path, "secret")):
-        yield from _named(context, auth.secret, (*path, "secret"))
-
-
-def _named(context: Context, name: str, path: Path) -> Iterator[Problem]:
-    if not _NAME.match(name) or _RANDOM.match(name):
-        hint = "write a name such as key; its value is given with tiffin connection add --secret key=…"
-        yield Problem(context.place(path), "secret_name", "this does not look like the name of a secret", hint)
+def _named(context: Context, name: object, at: Path) -> Iterator[Problem]:
+    if isinstance(name, str) and not context.touched(at) and (not _NAME.match(name) or _RANDOM.match(name)):
+        yield Problem(context.place(at), "secret_name", "this does not look like the name of a secret", _HINT)

@@ -30,7 +30,7 @@ from engine.yaml12 import Document, Path
 
 BEFORE_CONNECTION = frozenset({"request"})
 GLOBALS = frozenset({"request", "settings"})
-REPLY_GLOBALS = GLOBALS | {"results", "problem", "receipt", "view", "urls"}
+REPLY_GLOBALS = GLOBALS | {"results", "problem", "receipt", "view", "urls", "issued"}
 
 Role = Literal[
     "connection", "let", "event", "scope", "key", "each", "when", "check", "field", "version", "reply", "handshake",
@@ -72,12 +72,18 @@ class RuleSite:
     idempotency_path: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Decoded payloads by feed. `faulty` ones have wrong values in them: they only show what fields there are."""
+
+    sound: Mapping[str, Sequence[Any]]
+    faulty: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+
+
 class Context:
     """A provider file with everything that the rules look at. `holes` were mended and must not be judged."""
 
-    def __init__(
-        self, structure: Structure, provider: Provider, canon: Canon, samples: Mapping[str, Sequence[Any]]
-    ) -> None:
+    def __init__(self, structure: Structure, provider: Provider, canon: Canon, samples: Samples | None) -> None:
         self.provider, self.canon, self.samples = provider, canon, samples
         self.document: Document = structure.document
         self.holes = structure.holes

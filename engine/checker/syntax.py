@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from engine.checker.sites import Context, Site
 from engine.jsonata import JsonataError, compile_text
@@ -75,10 +76,7 @@ def _cut_by_a_comment(context: Context, site: Site) -> bool:
     raw = site.expression.scalar.raw
     if raw.startswith(("'", '"', "|", ">")):
         return False
-    lines = context.document.text.splitlines()
     start = site.expression.scalar.start
-    number = start.line + raw.count("\n")
-    if not 0 < number <= len(lines):
-        return False
+    last = replace(start, line=start.line + raw.count("\n"))
     begin = start.column - 1 + len(raw) if "\n" not in raw else len(raw) - raw.rfind("\n") - 1
-    return lines[number - 1][begin:].lstrip(" \t").startswith("#")
+    return context.document.line_of(last)[begin:].lstrip(" \t").startswith("#")

@@ -9,7 +9,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from engine.messages import Request
-from engine.model import RecipePart
+from engine.recipe_model import RecipePart
 from engine.recipes import PartMissing, bytes_to_sign
 from engine.request_parts import BodyUnread, Repeated, RequestParts
 from engine.signature_values import Malformed, Signed

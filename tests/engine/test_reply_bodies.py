@@ -134,7 +134,7 @@ def test_text_in_xml_comes_back_as_it_was_but_for_what_xml_cannot_write(text: st
 
 
 def test_xml_is_loaded_only_where_a_reply_needs_it():
-    script = "import sys, flows.receive; print('lxml' in sys.modules)"
+    script = "import sys, engine.replies, engine.handshakes; print('lxml' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ from stores import connections, deliveries, failures, tables
 from stores.database import open_database
 from stores.ledger import ledger
 from stores.schema import migrate
+from tests import postgres
 
 ACME = """
 spec: tiffin/v1
@@ -167,10 +169,19 @@ def settings_in(folder: Path, **changes: Any) -> Settings:
         providers.mkdir()
         (providers / "acme.yaml").write_text(ACME)
         (providers / "gate.yaml").write_text(GATE)
-        made = Settings(_env_file=None, data=folder / "data", providers=providers)
+        made = Settings(_env_file=None, data=folder / "data", providers=providers, **on_database())
         add_connection(made, "acme", "one", keys=("R-1",), secrets={"key": SECRET})
         add_connection(made, "gate", "two", secrets={"token": TOKEN})
-    return Settings(_env_file=None, **{"data": folder / "data", "providers": providers, **changes})
+    return Settings(_env_file=None, **{"data": folder / "data", "providers": providers, **on_database(), **changes})
+
+
+DATABASE_VARIABLE = "TIFFIN_TEST_DATABASE_URL"
+"""Names the database of the test that runs, also to processes that it starts; empty: SQLite in its folder."""
+
+
+def on_database() -> dict[str, Any]:
+    url = os.environ.get(DATABASE_VARIABLE, "")
+    return {"database_url": url, "secret_key": postgres.KEY} if url else {}
 
 
 def stock(event: str = "e-1", store: str = "R-1", **quantities: str) -> dict[str, Any]:

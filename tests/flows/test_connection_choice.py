@@ -28,7 +28,7 @@ class Provider:
     def connection_key(self, feed: str, request: Request) -> str | None:
         return self._key
 
-    def verify(self, request: Request, connection: Connection) -> None:
+    def verify(self, feed: str, request: Request, connection: Connection, fetched: object) -> None:
         if request.body not in connection.secrets["key"]:
             raise Unauthorized(Failure("auth", "signature_mismatch", "No.", "Sign it."))
 
@@ -71,7 +71,7 @@ def test_a_provider_without_an_expression_tries_all_its_connections():
 
 
 def test_the_connection_is_the_one_whose_secret_verifies():
-    assert verified(Provider(), (ONE, TWO), request(b"2")) is TWO
+    assert verified(Provider(), "stock", (ONE, TWO), request(b"2")) is TWO
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_the_connection_is_the_one_whose_secret_verifies():
 )
 def test_none_or_several_is_unauthorized(found, code):
     with pytest.raises(Unauthorized) as refusal:
-        verified(Provider(), found, request(b"2"))
+        verified(Provider(), "stock", found, request(b"2"))
     assert refusal.value.failure.code == code
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 import subprocess
@@ -10,6 +11,7 @@ import time
 import pytest
 
 from flows.folder import FolderInUse, FolderLock
+from tests.flows.scenery import settings_in, started
 
 
 def test_a_folder_is_served_by_one_process_which_the_refusal_names(tmp_path):
@@ -61,3 +63,14 @@ def test_a_writer_that_never_ends_is_not_waited_for_without_end(tmp_path):
 def test_the_folder_is_readable_by_its_owner_alone(tmp_path):
     FolderLock(tmp_path / "data").release()
     assert (tmp_path / "data").stat().st_mode & 0o077 == 0
+
+
+def test_a_second_serving_process_on_one_folder_is_refused(tmp_path):
+    settings = settings_in(tmp_path)
+
+    async def run():
+        async with started(settings), started(settings):
+            pass
+
+    with pytest.raises(FolderInUse):
+        asyncio.run(run())

@@ -21,6 +21,7 @@ from tests.flows.scenery import (
     stock,
 )
 
+pytestmark = pytest.mark.usefixtures("everywhere")
 ROOT = Path(__file__).parents[2]
 
 DIES = """
@@ -124,16 +125,3 @@ def test_a_lease_that_has_expired_is_taken_over(tmp_path):
 
     assert asyncio.run(run()) == 1
     assert in_flight_of(settings) == []
-
-
-def test_a_second_serving_process_on_one_folder_is_refused(tmp_path):
-    from flows.folder import FolderInUse
-
-    settings = settings_in(tmp_path)
-
-    async def run():
-        async with started(settings), started(settings):
-            pass
-
-    with pytest.raises(FolderInUse):
-        asyncio.run(run())

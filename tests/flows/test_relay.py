@@ -15,7 +15,7 @@ from flows.relay import Pace, Relay, settle
 from stores import outbox, shards
 from stores.database import open_database
 from stores.outbox import Pending
-from stores.tables import deliveries, failures, metadata
+from stores.tables import deliveries, failures
 from stores.tables import outbox as outbox_table
 
 T = TypeVar("T")
@@ -138,9 +138,8 @@ def event(id: str) -> bytes:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    opened = open_database(f"sqlite:///{tmp_path}/tiffin.db")
-    metadata.create_all(opened.engine)
+def database(database_url: str) -> Iterator[Database]:
+    opened = open_database(database_url)
     database = Database(opened.engine)
     database.add_delivery("d1")
     yield database
@@ -166,7 +165,6 @@ def log(tmp_path: Path) -> Iterator[EmbeddedLog]:
 
 def relay(database: Database, bus: Any, clock: Callable[[], datetime], owner: str = "one", **changes: Any) -> Relay:
     handed_in: dict[str, Any] = {
-        "topic": TOPIC,
         "read": database.read,
         "write": database.write,
         "jitter": lambda: 0.0,

@@ -1,5 +1,7 @@
 import asyncio
 
+import pytest
+
 from tests.flows.scenery import (
     commands_of,
     deliver,
@@ -10,6 +12,8 @@ from tests.flows.scenery import (
     started,
     stock,
 )
+
+pytestmark = pytest.mark.usefixtures("everywhere")
 
 
 def replayed(settings, delivery: str):

@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from typing import Any
+from pathlib import Path
 
 import pytest
 
 from engine import checker
-from engine.decoding import decode
-from engine.failures import Refusal
+from flows.providers import load_provider
+from flows.samples import samples_of
 from schemas import canon
-from tests.golden.cases import PROVIDERS, cases, interpreter_of
+from tests.golden.cases import PROVIDERS, cases
 
+GOLDEN = Path(__file__).parent
 FILES = sorted(PROVIDERS.glob("*.yaml"))
 
 
-def _samples(provider: str) -> dict[str, list[Any]]:
-    found: dict[str, list[Any]] = defaultdict(list)
-    for case in cases():
-        if case.provider == provider:
-            try:
-                document = decode(interpreter_of(provider).feeds[case.feed].feed, case.request)
-            except Refusal:
-                continue
-            found[case.feed].append(document)
-    return found
-
-
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_a_shipped_provider_file_has_no_problem(file: Any) -> None:
-    assert checker.check(file.read_text(), str(file), canon(), _samples(file.stem)) == []
+def test_a_shipped_provider_file_has_no_problem(file: Path) -> None:
+    sound, faulty = samples_of(GOLDEN, load_provider(file, canon()).interpreter.provider)
+    assert checker.check(file.read_text(), str(file), canon(), sound, faulty=faulty) == []
 
 
 def test_eight_cases_at_least_stand_for_each_shipped_provider() -> None:

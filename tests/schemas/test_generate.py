@@ -27,9 +27,25 @@ def test_a_provider_file_is_valid_by_the_schema_that_editors_use(file: Path) -> 
     assert list(Draft202012Validator(schemas.schema("provider")).iter_errors(data)) == []
 
 
-@pytest.mark.parametrize("key", ["snapshot", "answer", "extends", "fetch"])
+@pytest.mark.parametrize("key", ["snapshot", "answer", "fetch"])
 def test_keys_that_are_not_built_are_not_offered(key: str) -> None:
     defined = json.dumps(schemas.schema("provider")["$defs"]) + json.dumps(
-        list(schemas.schema("provider")["properties"])
+        list(schemas.schema("provider")["else"]["properties"])
     )
     assert f'"{key}":' not in defined
+
+
+VARIANT = {"spec": "tiffin/v1", "provider": "v", "revision": 1, "extends": "base@3"}
+
+
+@pytest.mark.parametrize(
+    ("more", "valid"),
+    [({}, True), ({"feeds": {"stock": {"path": "x"}}}, True), ({"feds": {}}, False), ({"extends": "base"}, False)],
+)
+def test_editors_know_that_a_file_that_extends_another_holds_parts(more: dict[str, object], valid: bool) -> None:
+    assert Draft202012Validator(schemas.schema("provider")).is_valid({**VARIANT, **more}) is valid
+
+
+def test_editors_know_that_a_file_alone_is_whole() -> None:
+    alone = {key: value for key, value in VARIANT.items() if key != "extends"}
+    assert not Draft202012Validator(schemas.schema("provider")).is_valid(alone)

@@ -12,7 +12,7 @@ def test_health_is_ok(running):
 def test_readiness_names_what_it_depends_on(running):
     answer = running.client.get("/readyz")
     assert answer.status_code == 200
-    assert answer.json()["dependencies"] == {"database": "ok", "bus": "ok"}
+    assert answer.json()["dependencies"] == {"database": "ok", "bus": "ok", "views": "ok"}
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/v1/deliveries/" + "0" * 32, "/v1/deliveries/x", "/v1/deliveries/%00"])

@@ -20,6 +20,7 @@ from tests.flows.scenery import (
     stock,
 )
 
+pytestmark = pytest.mark.usefixtures("everywhere")
 URL = "/v1/integrations/pos/acme/webhooks/stock"
 
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -14,7 +13,7 @@ from sqlalchemy import Connection, insert, select, update
 from stores import outbox
 from stores.database import open_database
 from stores.outbox import Counts, Rejected
-from stores.tables import deliveries, failures, metadata, published
+from stores.tables import deliveries, failures, published
 from stores.tables import outbox as outbox_table
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -22,9 +21,8 @@ ROOM = 1 << 30
 
 
 @pytest.fixture
-def connection(tmp_path: Path) -> Iterator[Connection]:
-    database = open_database(f"sqlite:///{tmp_path}/tiffin.db")
-    metadata.create_all(database.engine)
+def connection(database_url: str) -> Iterator[Connection]:
+    database = open_database(database_url)
     with database.engine.begin() as connection:
         yield connection
     database.close()
@@ -87,7 +85,7 @@ def test_rows_come_oldest_first_and_only_of_the_shards_asked_for(connection: Con
 def test_a_row_brings_its_events_byte_for_byte(connection: Connection) -> None:
     id = add(connection, "a", "b", shard=7, delivery="d9", attempt=3)
     (row,) = outbox.pending(connection, [7], 10, ROOM)[0]
-    assert row == (id, "d9", 3, 7, "key-7", ["a", "b"], [event("a"), event("b")], NOW)
+    assert row == (id, "d9", 3, 7, "key-7", ["a", "b"], [event("a"), event("b")], NOW, "catalog.commands")
 
 
 def test_rows_are_bounded_by_number(connection: Connection) -> None:

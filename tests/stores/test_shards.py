@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -12,7 +11,6 @@ from sqlalchemy import Connection
 from stores import shards
 from stores.database import open_database
 from stores.shards import SHARDS, Lease, shard_of
-from stores.tables import metadata
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LATER = NOW + timedelta(seconds=60)
@@ -20,9 +18,8 @@ MUCH_LATER = LATER + timedelta(seconds=60)
 
 
 @pytest.fixture
-def connection(tmp_path: Path) -> Iterator[Connection]:
-    database = open_database(f"sqlite:///{tmp_path}/tiffin.db")
-    metadata.create_all(database.engine)
+def connection(database_url: str) -> Iterator[Connection]:
+    database = open_database(database_url)
     with database.engine.begin() as connection:
         shards.ensure(connection, NOW)
         yield connection
