@@ -44,7 +44,7 @@ class Target(NamedTuple):
     """Where a request goes: a feed of a loaded provider. `connection` is the one the URL's path names, or "".
 
     `most` is the largest body in bytes; `handshakes` are those that the request may be. `feed` is "" where the
-    URL and method have handshakes alone.
+    URL and method have handshakes alone; `methods` are those of the feeds there.
     """
 
     provider: LoadedProvider
@@ -52,6 +52,7 @@ class Target(NamedTuple):
     connection: str
     most: int
     handshakes: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ()
 
 
 class Unrouted(Exception):
@@ -101,7 +102,8 @@ class Receiver:
         if feed is None:
             if not handshakes:
                 raise Unrouted("unknown_feed", interpreter.methods_of(tail))
-            return Target(loaded, "", connection, min(HANDSHAKE_LIMIT, self._max_body), handshakes)
+            methods = interpreter.feed_methods(tail)
+            return Target(loaded, "", connection, min(HANDSHAKE_LIMIT, self._max_body), handshakes, methods)
         own = interpreter.provider.feeds[feed].limits.body
         most = self._max_body if own is None else min(own, self._max_body)
         return Target(loaded, feed, connection, most, handshakes)
@@ -122,7 +124,7 @@ class Receiver:
             if target.handshakes and (shaken := await self._shaken(target, request)) is not None:
                 return shaken
             if not target.feed:
-                raise Unrouted("no_handshake")
+                raise Unrouted("no_handshake", target.methods)
             return await self._receive(target, request)
         except QueueFull:
             return self.refused(target, "busy")
