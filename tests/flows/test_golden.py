@@ -10,7 +10,12 @@ from flows.trial import try_request
 from tests.engine.invented import KEY, STOCK, interpreter
 
 ONE = interpreter(
-    f"feeds:\n  stock:\n    method: PUT\n    path: stores/{{store}}/stock\n    scope: {{store: $request.params.store}}\n{STOCK}"
+    f"""feeds:
+  stock:
+    method: PUT
+    path: stores/{{store}}/stock
+    scope: {{store: $request.params.store}}
+{STOCK}"""
     """handshakes:
   challenge:
     path: hook

@@ -39,12 +39,14 @@ class Store:
         self.counts: Counter[str] = Counter()
         self.writes = 0
         self.away = False
+        self.written = asyncio.Event()
 
     async def write(self, counts: Mapping[str, int]) -> None:
         if self.away:
             raise StoreUnavailable
         self.writes += 1
         self.counts.update(counts)
+        self.written.set()
 
 
 def test_a_moments_counts_are_one_write():
@@ -80,8 +82,7 @@ def test_counting_goes_on_after_a_write():
         store = Store()
         tally = Tally(store.write, together=0.0)
         tally.add("handshakes")
-        while not store.writes:
-            await asyncio.sleep(0)
+        await store.written.wait()
         tally.add("handshakes")
         await tally.close()
         assert store.counts == {"handshakes": 2}

@@ -122,6 +122,7 @@ def test_a_placeholder_is_one_whole_segment_with_a_name_of_its_own(check: Check,
 
 
 def test_placeholders_that_could_answer_one_url_are_told(check: Check) -> None:
-    second = "  other:\n    path: '{y}/b'\n    idempotency: {event_id: [id]}\n    commands: {c: {command: UpdateStoreStatus, fields: {store_id: shop, status: {value: open}}}}\n"
+    commands = "{c: {command: UpdateStoreStatus, fields: {store_id: shop, status: {value: open}}}}"
+    second = f"  other:\n    path: '{{y}}/b'\n    idempotency: {{event_id: [id]}}\n    commands: {commands}\n"
     first = f"feeds:\n{second}  stock:\n    path: 'a/{{x}}'\n"
     assert [p.code for p in check("feeds:\n  stock:\n", first)] == ["same_path"]
