@@ -152,10 +152,10 @@ class Interpreter:
         except (Refusal, JsonataError):
             return None
 
-    def auth_of(self, feed: str) -> Auth:
-        """How requests of a feed prove who sent them: its own `auth`, or the file's, which is handshakes', too."""
-        own = self.feeds[feed].feed.auth if feed in self.feeds else None
-        return own or self.provider.auth
+    def auth_of(self, name: str) -> Auth:
+        """How requests of a feed or handshake prove who sent them: the feed's own `auth`, or the file's."""
+        compiled = self.feeds.get(name)
+        return (compiled.feed.auth if compiled is not None else None) or self.provider.auth
 
     @property
     def auths(self) -> Auth:
@@ -164,11 +164,21 @@ class Interpreter:
         return AnyOf(any=(self.provider.auth, *own)) if own else self.provider.auth
 
     def verify(
-        self, feed: str, request: Request, connection: Connection, fetched: Mapping[str, bytes] | None = None
+        self, name: str, request: Request, connection: Connection, fetched: Mapping[str, bytes] | None = None
     ) -> None:
-        """Raises Unauthorized. `fetched` holds certificates by URL; KeyNeeded names one that is missing there."""
+        """Verifies what came for a feed or handshake. Raises Unauthorized.
+
+        `fetched` holds certificates by URL; KeyNeeded names one that is missing there.
+        """
         self.admit(request, connection)
-        verify(self.auth_of(feed), request, connection.secrets, fetched or {})
+        verify(self.auth_of(name), request, connection.secrets, fetched or {})
+
+    def issue(self, feed: str, request: Request, connection: Connection) -> Issued | None:
+        """The token that a login gives out, None of a feed that gives out none. Raises Unauthorized."""
+        wanted = self.feeds[feed].feed.issue
+        if wanted is None:
+            return None
+        return issue(wanted.secret, wanted.lifetime, connection.secrets, request.received_at)
 
     def admit(self, request: Request, connection: Connection) -> None:
         """Looks at the caller's address alone. Raises Unauthorized."""
@@ -181,13 +191,6 @@ class Interpreter:
                     "Add the address with --allow, or declare the proxy in TIFFIN_TRUSTED_PROXIES.",
                 )
             )
-
-    def issue(self, feed: str, request: Request, connection: Connection) -> Issued | None:
-        """The token that a login gives out, None of a feed that gives out none. Raises Unauthorized."""
-        wanted = self.feeds[feed].feed.issue
-        if wanted is None:
-            return None
-        return issue(wanted.secret, wanted.lifetime, connection.secrets, request.received_at)
 
     def read(self, feed: str, request: Request, connection: Connection) -> Reading:
         """Document, event, scope and key. Raises Refusal."""

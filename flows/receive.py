@@ -145,9 +145,7 @@ class Receiver:
         if len(request.body) > HANDSHAKE_LIMIT:
             return None
         interpreter = target.provider.interpreter
-        name = await self._attempts.apart(
-            len(request.body), interpreter.handshakes.met, target.handshakes, request
-        )
+        name = await self._attempts.apart(len(request.body), interpreter.handshakes.met, target.handshakes, request)
         if name is None:
             return None
         return await self._handshaking.answer(interpreter, name, target.feed, target.connection, request)
