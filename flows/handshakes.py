@@ -22,7 +22,6 @@ from engine.messages import Connection, Reply, Request
 from flows.certificates import Certificates
 from flows.connections import Directory, candidates, verified
 from flows.journal import Journal, QueueFull, StoreUnavailable
-from flows.logging import logger
 from flows.metrics import Metrics, ShakenTo
 from flows.urls import urls_of
 from stores import notices
@@ -35,8 +34,6 @@ NOTICES_IN_ALL = 60
 """Those of one handshake from all addresses."""
 _MINUTE = 60.0
 _TOGETHER = 0.5
-
-_log = logger("tiffin.handshakes")
 
 
 class Rate:
@@ -134,7 +131,6 @@ class Handshaking:
             reply, came_to = refusal_reply(refusal.failure), "handshakes_refused"
         self._tally.add(came_to)
         self._metrics.shaken(interpreter.provider.provider, name, came_to)
-        _log.info("handshake", provider=interpreter.provider.provider, handshake=name, came_to=came_to)
         return reply
 
     async def _answer(self, interpreter: Interpreter, name: str, named: str, request: Request) -> Reply | None:
