@@ -59,7 +59,6 @@ class Case:
             return self.request
         return with_signature(interpreter, self.feed, self.request, self.context.connection)
 
-
     def sent_through(self, interpreter: Interpreter, connection: str, public_url: str, at: datetime) -> Case:
         """The case as it is sent to a server at a time, at the URL of a connection."""
         path = webhook_path(interpreter, self.feed, connection, self.params)
