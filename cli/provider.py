@@ -274,14 +274,12 @@ def sign(
         click.echo(f"{name}: {value}")
 
 
-_TYPES = {"json": "application/json", "form": "application/x-www-form-urlencoded", "csv": "text/csv",
-          "tsv": "text/tab-separated-values", "ndjson": "application/x-ndjson"}  # fmt: skip
-
-
 def _content_type(interpreter: Interpreter, feed: str, given: Iterable[str]) -> list[tuple[str, str]]:
     if any(header.lower().startswith("content-type:") for header in given):
         return []
-    media_type = _TYPES.get(interpreter.feeds[feed].feed.accept[0])
+    from engine.decoding.media_types import media_type_of
+
+    media_type = media_type_of(next(iter(interpreter.feeds[feed].feed.formats)))
     return [("Content-Type", media_type)] if media_type else []
 
 

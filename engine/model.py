@@ -12,9 +12,10 @@ that are not built yet pass: the checker then finds what else is wrong in a file
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, Discriminator, Field, Tag, ValidationInfo, model_validator
+from pydantic import BaseModel, Discriminator, Field, Tag, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
 from engine.auth_model import AllOf as AllOf
@@ -24,6 +25,7 @@ from engine.auth_model import BasicScheme as BasicScheme
 from engine.auth_model import HmacScheme as HmacScheme
 from engine.auth_model import NoneScheme as NoneScheme
 from engine.auth_model import TokenScheme as TokenScheme
+from engine.formats import AcceptList, Options, by_name
 from engine.handshake_model import Handshake as Handshake
 from engine.handshake_model import SecretPart as SecretPart
 from engine.handshake_model import ShownUrl as ShownUrl
@@ -158,6 +160,9 @@ class Mapped(Node):
     unit: Expression | None = Field(None, description="Unit beside the quantity.")
     picture: str | tuple[str, ...] | None = Field(None, description="How a time is written: strptime directives.")
     separator: str = Field(",", description="With as: list: between two elements.")
+    divide_by: Literal[10, 100, 1000, 10000] | None = Field(
+        None, description="What the number is divided by, exactly: 1000 where 9000 stands for 9."
+    )
 
 
 class ListField(Node):
@@ -241,6 +246,12 @@ class Limits(Node):
     elements: Whole = Field(
         20_000, ge=1, description="The most elements of one `each`. Each takes some 4 KB of memory on its way."
     )
+    values: Whole = Field(
+        1_000_000,
+        ge=1,
+        description="The most values of a body: JSON values, cells, XML elements and attributes, X12 elements.",
+    )
+    depth: Whole = Field(64, ge=1, le=200, description="How deeply the elements of XML may nest.")
 
 
 class Ignored(Node):
@@ -248,17 +259,6 @@ class Ignored(Node):
 
     path: str = Field(description="A dotted payload path; * stands for any key.")
     because: str = Field(description="Why, for a person.")
-
-
-Accept = Literal["json", "ndjson", "form", "csv", "tsv", "none"]
-
-
-def _accept_list(value: object) -> object:
-    for one in value if isinstance(value, list | tuple) else (value,):
-        name = next(iter(one), "") if isinstance(one, dict) else one
-        if name in ("xml", "x12", "xlsx"):
-            raise PydanticCustomError("not_built", "this format is part of the provider language but is not built yet")
-    return tuple(value) if isinstance(value, list | tuple) else (value,)
 
 
 class Issue(Node):
@@ -277,9 +277,9 @@ class Feed(Node):
         "default: the feed's name.",
     )
     method: str = Field("POST", pattern=r"^[A-Z]+$", description="The HTTP method.")
-    accept: Annotated[
-        tuple[Accept, ...], BeforeValidator(_accept_list, json_schema_input_type=Accept | tuple[Accept, ...])
-    ] = Field(("json",), description="The formats of the body; of several, Content-Type decides; none: no body.")
+    accept: AcceptList = Field(
+        ("json",), description="The formats of the body; of several, Content-Type decides; none: no body."
+    )
     unwrap: tuple[str, ...] = Field((), description="Dotted paths whose text is JSON, decoded in place.")
     gzip: Flag = Field(False, description="Content-Encoding gzip is accepted.")
     limits: Limits = Field(default_factory=lambda: Limits(), description="Bounds of one message.")
@@ -301,6 +301,11 @@ class Feed(Node):
     replies: Replies = Field(default_factory=lambda: Replies(), description="Before the file's.")
     ack: Literal["persisted"] | None = Field(None, description="Answer once the request is durable, before the work.")
     answer: Unbuilt = Field(None, description="Answers a question from a view.")
+
+    @cached_property
+    def formats(self) -> Mapping[str, Options | None]:
+        """What `accept` names, in order, each with its options."""
+        return by_name(self.accept)
 
     @model_validator(mode="after")
     def _events_said(self, info: ValidationInfo) -> Feed:

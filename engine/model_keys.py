@@ -8,7 +8,8 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from engine.model import Node, Provider
+from engine.model import Provider
+from engine.model_base import Node
 
 Path = tuple[str | int, ...]
 
@@ -24,7 +25,7 @@ def keys_at(data: Any, path: Path) -> list[str]:
     for step in path:
         annotations = [inner for annotation in annotations for inner in _step(annotation, str(step))]
         data = data[step]
-    nodes = [part for annotation in annotations for part in _parts(annotation) if _is_node(part)]
+    nodes = [part for annotation in annotations for part in _members(annotation) if _is_node(part)]
     written = set(data) if isinstance(data, Mapping) else set()
     most = max((len(written & set(keys_of(node))) for node in nodes), default=0)
     fitting = [node for node in nodes if len(written & set(keys_of(node))) == most]
@@ -38,7 +39,14 @@ def _step(annotation: Any, key: str) -> Iterator[Any]:
         elif get_origin(part) is dict:
             yield get_args(part)[1]
         elif get_origin(part) is tuple:
-            yield get_args(part)[0]
+            # A list of one may be written without its brackets.
+            inner = get_args(part)[0]
+            yield from (inner,) if key.isdigit() else _step(inner, key)
+
+
+def _members(annotation: Any) -> Iterator[Any]:
+    for part in _parts(annotation):
+        yield from _parts(get_args(part)[0]) if get_origin(part) is tuple else (part,)
 
 
 def _parts(annotation: Any) -> Iterator[Any]:

@@ -278,10 +278,10 @@ class _Maker:
         beside, reader_beside = None, None
         if spec.currency:
             beside, how = CURRENCY + name, spec.as_ or field.reader
-            reader_beside = lambda code: make_reader(how, currency=code)  # noqa: E731
+            reader_beside = lambda code: make_reader(how, currency=code, divide_by=spec.divide_by)  # noqa: E731
         elif spec.unit:
             beside, how = UNIT + name, spec.as_ or field.reader
-            reader_beside = lambda unit: make_reader(how, unit=unit)  # noqa: E731
+            reader_beside = lambda unit: make_reader(how, unit=unit, divide_by=spec.divide_by)  # noqa: E731
         return Column(name, read, place, text, field.identity, False, False, default, beside, reader_beside)
 
     def _list(
@@ -316,6 +316,7 @@ class _Maker:
             time_zone=local.time_zone,
             picture=(picture,) if isinstance(picture, str) else picture,
             separator=spec.separator if spec else ",",
+            divide_by=spec.divide_by if spec else None,
         )
 
     def _lookup(self, spec: Mapped) -> Reader:

@@ -116,7 +116,7 @@ def _problem(document: Document, mistake: Mistake) -> Problem:
 
 OF_A_MAPPING = frozenset(
     {"not_built", "one_location", "of_or_except", "window_or_last", "one_strategy", "event_and_events",
-     "otherwise_missing", "nothing_to_do", "one_body"}
+     "otherwise_missing", "nothing_to_do", "one_body", "header_unnamed"}
 )  # fmt: skip
 """Errors about a mapping as a whole: its key is shown."""
 
@@ -131,6 +131,7 @@ _HINTS = {
     "event_and_events": "add the one that is missing",
     "nothing_to_do": "add commands:",
     "one_body": "keep one of them",
+    "header_unnamed": "such as {header_rows: 2} or {header_rows: 0, columns: [sku, qty]}",
 }
 
 

@@ -213,6 +213,17 @@ def _quantity(unit: str | None) -> Reader:
     return read
 
 
+def _divided(read: Reader, by: int) -> Reader:
+    """Divides by a power of ten, exactly, what `read` then reads."""
+    places = len(str(by)) - 1
+
+    def divided(value: Any) -> Any:
+        number = _number(value)
+        return None if number is None else read(format(number.scaleb(-places), "f"))
+
+    return divided
+
+
 def _list(separator: str) -> Reader:
     def read(value: Any) -> list[Any]:
         if value.__class__ is list:
@@ -249,6 +260,7 @@ def make_reader(
     time_zone: str | None = None,
     picture: tuple[str, ...] | None = None,
     separator: str = ",",
+    divide_by: int | None = None,
 ) -> Reader:
     """The reader of that name. Raises KeyError for a name that is not in READERS."""
     made: dict[str, Callable[[], Reader]] = {
@@ -267,4 +279,5 @@ def make_reader(
         "list": lambda: _list(separator),
         "object": lambda: _object,
     }
-    return made[name]()
+    read = made[name]()
+    return read if divide_by is None else _divided(read, divide_by)

@@ -41,9 +41,7 @@ else:
         ],
     )
 
-TextBody = Annotated[
-    Annotated[Rendered, Tag("<expr>")] | Annotated[str, Tag("<literal>")], Discriminator(_template)
-]
+TextBody = Annotated[Annotated[Rendered, Tag("<expr>")] | Annotated[str, Tag("<literal>")], Discriminator(_template)]
 
 
 class ReplySpec(Node):

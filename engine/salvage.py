@@ -111,7 +111,7 @@ class _Mender:
             self._rename(path, mistake.near)
         elif mistake.kind in OF_A_MAPPING - {"not_built"}:
             self.holes.add(path)
-        elif mistake.kind != "not_built" or path[-1] == "accept":
+        elif mistake.kind != "not_built":
             self._remove(path)
 
     def _fill(self, path: Path, key: str) -> None:

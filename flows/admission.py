@@ -9,6 +9,16 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
+GZIP, ZIP = b"\x1f\x8b", b"PK\x03\x04"
+ZIP_EXPANDS = 20
+
+
+def weight(body: bytes) -> int:
+    """The bytes that a body comes to once it is read: those of gzip as it says itself, of a workbook an estimate."""
+    if body.startswith(GZIP):
+        return max(len(body), int.from_bytes(body[-4:], "little"))
+    return len(body) * ZIP_EXPANDS if body.startswith(ZIP) else len(body)
+
 
 class Gate:
     """Admits bodies while the bytes held stay within `limit`."""

@@ -17,7 +17,7 @@ import orjson
 from engine.failures import Failure, Refusal
 from engine.messages import Connection, IdempotencyKey, Outcome, Ref, Request, Scope, Verdict
 from engine.reading import Reading
-from flows.admission import Turns
+from flows.admission import Turns, weight
 from flows.journal import StoreUnavailable
 from flows.logging import logger
 from flows.metrics import Metrics, Stage
@@ -133,7 +133,7 @@ class Attempts:
 
         Raises only StoreUnavailable: the delivery then stays in flight.
         """
-        size = len(attempt.request.body)
+        size = weight(attempt.request.body)
         if size <= self._small:
             return answer(await self._run(attempt, None))
         await self._turns.enter(size)

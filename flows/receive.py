@@ -20,7 +20,7 @@ from engine.failures import Failure, Unauthorized
 from engine.handshakes import BODY_LIMIT as HANDSHAKE_LIMIT
 from engine.messages import Connection, Outcome, Reply, Request
 from engine.reading import Reading
-from flows.admission import Gate
+from flows.admission import Gate, weight
 from flows.attempts import Attempt, Attempts, Concluded
 from flows.certificates import Certificates, CertificateUnavailable
 from flows.connections import Connections, Directory, candidates, verified
@@ -181,7 +181,7 @@ class Receiver:
         self, target: Target, request: Request, connections: Connections
     ) -> tuple[tuple[Connection, ...], Unauthorized | None]:
         """As `_authenticated`, with a certificate fetched where one is wanted. Raises CertificateUnavailable."""
-        apart, size = self._attempts.apart, len(request.body)
+        apart, size = self._attempts.apart, weight(request.body)
         held = self.certificates.held
         found, refusal = await apart(size, _authenticated, target, request, connections, held)
         if isinstance(refusal, KeyNeeded):

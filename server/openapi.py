@@ -5,16 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from engine.decoding.media_types import media_type_of
 from engine.model import Feed, Handshake, Provider
 from engine.routes import PLACEHOLDER
 
-_MEDIA_TYPES = {
-    "json": "application/json",
-    "ndjson": "application/x-ndjson",
-    "form": "application/x-www-form-urlencoded",
-    "csv": "text/csv",
-    "tsv": "text/tab-separated-values",
-}
 _VERDICT_STATUS = (("accepted", 200), ("unauthorized", 401), ("busy", 503), ("unavailable", 503))
 
 
@@ -88,13 +82,13 @@ def _handshake_operation(provider: Provider, name: str, one: Handshake, id_: str
         },
     }
     if one.format != "none":
-        content = {one.content_type or _MEDIA_TYPES[one.format]: {"schema": {}}}
+        content = {one.content_type or media_type_of(one.format): {"schema": {}}}
         operation["requestBody"] = {"required": True, "content": content}
     return operation
 
 
 def _operation(provider: Provider, name: str, feed: Feed) -> dict[str, Any]:
-    content: dict[str, Any] = {_MEDIA_TYPES[f]: {"schema": {}} for f in feed.accept if f != "none"}
+    content: dict[str, Any] = {media_type_of(name): {"schema": {}} for name in feed.formats if name != "none"}
     operation: dict[str, Any] = {
         "operationId": f"{provider.provider}_{name}".replace("-", "_"),
         "tags": [provider.title],

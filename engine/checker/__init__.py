@@ -18,6 +18,7 @@ from engine.checker.deltas import deltas
 from engine.checker.events import events
 from engine.checker.feeds import feeds
 from engine.checker.fields import fields
+from engine.checker.formats import formats
 from engine.checker.functions import functions
 from engine.checker.handshakes import handshakes
 from engine.checker.idempotency import idempotency
@@ -62,6 +63,7 @@ RULES: tuple[Rule, ...] = (
     values,
     readers,
     feeds,
+    formats,
     events,
     handshakes,
     replies,

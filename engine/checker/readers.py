@@ -65,6 +65,11 @@ def _options(context: Context, path: tuple[str, ...], spec: Mapped, schema: Fiel
             f"{schema.name} is no time",
             "remove picture, or add as: timestamp",
         ),
+        "divide_by": (
+            spec.lookup is None and reader in ("money", "quantity", "decimal", "integer"),
+            f"{schema.name} is no number",
+            "remove divide_by",
+        ),
         "separator": (reader == "list", f"{schema.name} is not split", "add as: list, or remove separator"),
     }
     for option, (used, message, hint) in useful.items():

@@ -1,41 +1,75 @@
 """From the bytes of a body to the document that expressions see.
 
-    bytes ─ gzip ─ charset ─ json | ndjson | form | csv | tsv ─ unwrap ─ document
+    bytes ─ gzip ─ charset ─ json | ndjson | form | csv | tsv | xml | x12 | xlsx ─ unwrap ─ document
 
 A document holds dict, list, str, bool and None only: every number of a payload is its source text. JSON
-gives an object or a list; a form {name: text, or list of texts}; the row formats {"rows": [...]}; no body {}.
-Whatever cannot be read is a Refusal of class validation; nothing else is raised.
+gives an object or a list; a form {name: text, or list of texts}; the row formats {"rows": [...]}; XML
+{root: …}; X12 {"ISA": …, "GS": [...]}; no body {}. Whatever cannot be read is a Refusal of class validation;
+nothing else is raised.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine.decoding import form, gzip_body, json_text, ndjson, table, unwrapping
 from engine.decoding.media_types import Headers, format_of, headers_of
 from engine.decoding.refusals import refusal
 from engine.messages import Request
-from engine.model import Feed
+from engine.model import Feed, Limits
 
 BODY_LIMIT = 8 * 1024 * 1024
 """Bytes of a decompressed body, where neither the feed nor the caller says otherwise."""
 
 
-def nothing(body: bytes, _charset: str = "") -> dict[str, Any]:
+class Body(NamedTuple):
+    """What a decoder gets: bytes, their charset ("" where nothing says it), the format's options, and bounds."""
+
+    data: bytes
+    charset: str
+    options: Any
+    limits: Limits
+    size_limit: int
+
+
+def _xml(body: Body) -> Any:
+    # Loaded when first needed, as the next two: idle servers of other feeds do without.
+    from engine.decoding import xml_text
+
+    values, depth = body.limits.values, body.limits.depth
+    return xml_text.decode(body.data, body.charset, body.options, values=values, depth=depth)
+
+
+def _x12(body: Body) -> Any:
+    from engine.decoding import x12
+
+    return x12.decode(body.data, body.charset, body.options, values=body.limits.values)
+
+
+def _xlsx(body: Body) -> Any:
+    from engine.decoding import workbook
+
+    return workbook.decode(body.data, options=body.options, values=body.limits.values, limit=body.size_limit)
+
+
+def _nothing(body: Body) -> dict[str, Any]:
     """The empty document of a message that has no body: what it says stands in its URL and headers."""
-    if body.strip():
+    if body.data.strip():
         raise refusal("body_unexpected", "The message has a body, where none is expected.", "Send it without a body.")
     return {}
 
 
-FORMATS: dict[str, Callable[[bytes, str], Any]] = {
-    "json": json_text.decode,
-    "ndjson": ndjson.decode,
-    "form": form.decode,
-    "csv": table.decode_csv,
-    "tsv": table.decode_tsv,
-    "none": nothing,
+FORMATS: dict[str, Callable[[Body], Any]] = {
+    "json": lambda body: json_text.decode(body.data, body.charset, values=body.limits.values),
+    "ndjson": lambda body: ndjson.decode(body.data, body.charset, values=body.limits.values),
+    "form": lambda body: form.decode(body.data, body.charset),
+    "csv": lambda body: table.decode_csv(body.data, body.charset, body.options, values=body.limits.values),
+    "tsv": lambda body: table.decode_tsv(body.data, body.charset, body.options, values=body.limits.values),
+    "xml": _xml,
+    "x12": _x12,
+    "xlsx": _xlsx,
+    "none": _nothing,
 }
 
 
@@ -45,15 +79,17 @@ def decode(feed: Feed, request: Request, *, body_limit: int = BODY_LIMIT) -> Any
     `body_limit` caps what gzip may expand to, in bytes; the feed's own limit comes first.
     """
     headers = headers_of(request.headers)
-    body = request.body
+    data, limit = request.body, feed.limits.body or body_limit
     if headers.encoding:
-        body = _expanded(feed, headers, body, body_limit)
-    document = FORMATS[format_of(feed.accept, headers, body)](body, headers.charset)
+        data = _expanded(feed, headers, data, limit)
+    formats = feed.formats
+    name = format_of(tuple(formats), headers, data)
+    document = FORMATS[name](Body(data, headers.charset, formats[name], feed.limits, limit))
     return unwrapping.unwrap(document, feed.unwrap) if feed.unwrap else document
 
 
-def _expanded(feed: Feed, headers: Headers, body: bytes, body_limit: int) -> bytes:
-    return gzip_body.expand(body, headers.encoding, allowed=feed.gzip, limit=feed.limits.body or body_limit)
+def _expanded(feed: Feed, headers: Headers, data: bytes, limit: int) -> bytes:
+    return gzip_body.expand(data, headers.encoding, allowed=feed.gzip, limit=limit)
 
 
-__all__ = ["BODY_LIMIT", "FORMATS", "decode"]
+__all__ = ["BODY_LIMIT", "FORMATS", "Body", "decode"]

@@ -9,15 +9,20 @@ from engine.failures import Refusal
 
 BOM = codecs.BOM_UTF8
 UTF8 = frozenset({"", "utf-8", "utf8", "us-ascii", "ascii"})
-SINGLE_BYTE = {
+CODECS = {
     "iso-8859-1": "iso-8859-1",
     "iso8859-1": "iso-8859-1",
     "latin1": "iso-8859-1",
     "latin-1": "iso-8859-1",
+    "iso-8859-2": "iso-8859-2",
     "iso-8859-15": "iso-8859-15",
+    "windows-1250": "cp1250",
+    "windows-1251": "cp1251",
     "windows-1252": "cp1252",
     "cp1252": "cp1252",
 }
+WIDE = {"utf-16": "utf-16", "utf-16le": "utf-16-le", "utf-16be": "utf-16-be"}
+"""Read only where the format is used to them: tables of spreadsheet programs, and XML."""
 _DECLARE = "Ask the sender for UTF-8, or for the charset parameter that its bytes are really in."
 
 
@@ -30,14 +35,14 @@ def utf8(body: bytes, charset: str) -> bytes:
     return body[3:] if body.startswith(BOM) else body
 
 
-def text(body: bytes, charset: str) -> str:
-    """The body as text, without a byte order mark."""
-    return decoded(body, charset).removeprefix("\ufeff")
+def text(body: bytes, charset: str, *, wide: bool = False) -> str:
+    """The body as text, without a byte order mark; in UTF-16 too where `wide` allows it."""
+    return decoded(body, charset, wide=wide).removeprefix("\ufeff")
 
 
-def decoded(body: bytes, charset: str) -> str:
+def decoded(body: bytes, charset: str, *, wide: bool = False) -> str:
     """Part of a body as text, as it stands."""
-    codec = "utf-8" if charset in UTF8 else SINGLE_BYTE.get(charset)
+    codec = "utf-8" if charset in UTF8 else CODECS.get(charset) or (WIDE.get(charset) if wide else None)
     if codec is None:
         raise refusal(
             "body_wrong_charset",

@@ -14,13 +14,11 @@ from typing import Any
 import jiter
 
 from engine.decoding.charsets import UTF8, utf8
-from engine.decoding.refusals import refusal, shown
+from engine.decoding.refusals import VALUES_LIMIT, refusal, shown
 from engine.failures import Refusal
 
 NUMBER_LIMIT = 64
 """The most characters of a number."""
-VALUES_LIMIT = 1_000_000
-"""The most values of a body: an empty list takes 3 bytes there, and many times that once it is read."""
 
 _strict = partial(jiter.from_json, allow_inf_nan=False, catch_duplicate_keys=True, float_mode="lossless-float")
 # Keeps "-0", which an int cannot; it is lax, and so comes only after the strict reader.
@@ -62,12 +60,12 @@ _REASONS = (
 )
 
 
-def decode(body: bytes, charset: str = "") -> Any:
-    """The object or list in a body."""
+def decode(body: bytes, charset: str = "", *, values: int = VALUES_LIMIT) -> Any:
+    """The object or list in a body of at most so many values."""
     if charset not in UTF8 or body[:1] not in (b"{", b"[") or body[1:2] == b"\0":
         body = utf8(body, charset)
-    if len(body) > VALUES_LIMIT:
-        _check_values(body)
+    if len(body) > values:
+        check_values(body, values)
     document = decode_value(body)
     if type(document) is dict or type(document) is list:
         return document
@@ -78,12 +76,13 @@ def decode(body: bytes, charset: str = "") -> Any:
     )
 
 
-def _check_values(body: bytes) -> None:
-    if _most_values(body) > VALUES_LIMIT and (count := _most_values(_TEXTS.sub(b"", body))) > VALUES_LIMIT:
+def check_values(body: bytes, limit: int) -> None:
+    """Refuses before the values take memory: an empty list is 3 bytes of a body."""
+    if _most_values(body) > limit and (count := _most_values(_TEXTS.sub(b"", body))) > limit:
         raise refusal(
             "body_too_many_values",
-            f"The JSON holds some {count} values; {VALUES_LIMIT} are read.",
-            "Send the message in smaller parts.",
+            f"The JSON holds some {count} values; {limit} are read.",
+            "Send the message in smaller parts, or raise limits.values.",
             count=count,
         )
 

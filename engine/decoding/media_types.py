@@ -28,6 +28,11 @@ MEDIA_TYPES = {
     "text/x-csv": "csv",
     "text/tab-separated-values": "tsv",
     "text/tsv": "tsv",
+    "application/xml": "xml",
+    "text/xml": "xml",
+    "application/edi-x12": "x12",
+    "application/x12": "x12",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
 }
 
 _CHARSET = re.compile(r';\s*charset\s*=\s*"?([^";\s]*)', re.IGNORECASE)
@@ -80,6 +85,11 @@ def format_of(accept: tuple[str, ...], headers: Headers, body: bytes) -> str:
     return said
 
 
+def media_type_of(name: str) -> str:
+    """The usual media type of a format, "" where there is no body."""
+    return next((media_type for media_type, known in MEDIA_TYPES.items() if known == name), "")
+
+
 def _contradicts(accepted: str, media_type: str, body: bytes) -> bool:
     if media_type == MULTIPART:
         return True
@@ -88,11 +98,12 @@ def _contradicts(accepted: str, media_type: str, body: bytes) -> bool:
 
 
 def _named(media_type: str) -> str:
-    return "json" if media_type.endswith("+json") else MEDIA_TYPES.get(media_type, "")
+    known = MEDIA_TYPES.get(media_type)
+    return known or ("json" if media_type.endswith("+json") else "xml" if media_type.endswith("+xml") else "")
 
 
 def _unsupported(accept: tuple[str, ...], media_type: str) -> Refusal:
-    wanted = [next((t for t, f in MEDIA_TYPES.items() if f == one), "no body") for one in accept]
+    wanted = [media_type_of(one) or "no body" for one in accept]
     said = f"Content-Type {shown(media_type)} is not" if media_type else "There is no Content-Type; it is not one"
     return refusal(
         "content_type_unsupported",

@@ -73,7 +73,10 @@ def test_an_expression_keeps_its_place():
         ("{event_id: [id]}", "{payload_hash: {window: soon}}", "duration_expected", 11, 42, "such as 10m"),
         ("feeds:", "unmapped: {itme: create}\nfeeds:", "unknown_key", 8, 12, "did you mean item?"),
         ("    scope:", "    gzip: yes\n    scope:", "wrong_type", 10, 11, ""),
-        ("    scope:", "    accept: xml\n    scope:", "not_built", 10, 5, "remove it for now"),
+        ("    scope:", "    accept: xmll\n    scope:", "wrong_value", 10, 13, "did you mean xml?"),
+        ("    scope:", "    accept: {cvs: {}}\n    scope:", "unknown_key", 10, 14, "did you mean csv?"),
+        ("    scope:", "    accept: {csv: {seperator: ;}}\n    scope:", "unknown_key", 10, 20,
+         "did you mean separator?"),
     ],
 )  # fmt: skip
 def test_one_mistake_is_one_problem_at_its_place(old, new, code, line, column, hint):

@@ -521,3 +521,32 @@ def test_a_reader_answers_or_refuses_and_never_crashes(name: str, value: Any) ->
     except Unreadable as refused:
         made = refused.code
     assert not isinstance(made, float)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "by", "expected"),
+    [
+        ("decimal", "9000", 1000, "9"),
+        ("decimal", "12500", 1000, "12.5"),
+        ("decimal", "-5", 100, "-0.05"),
+        ("decimal", "1e3", 10, "100"),
+        ("decimal", " ", 10, None),
+        ("integer", "120", 10, 12),
+        ("money", "450000", 10000, {"amount": "45.00", "currency": "INR"}),
+        ("quantity", "2500", 1000, {"amount": "2.5", "unit": "kg"}),
+    ],
+)
+def test_a_number_is_divided_exactly(name: str, value: str, by: int, expected: Any) -> None:
+    assert make_reader(name, currency="INR", unit="kg", divide_by=by)(value) == expected
+
+
+@pytest.mark.parametrize(("name", "value"), [("money", "4503"), ("integer", "15")])
+def test_a_number_that_does_not_divide_is_refused_and_never_rounded(name: str, value: str) -> None:
+    with pytest.raises(Unreadable):
+        make_reader(name, currency="INR", divide_by=1000)(value)
+
+
+@given(number=st.decimals(-(10**9), 10**9, places=3), by=st.sampled_from([10, 100, 1000, 10000]))
+def test_dividing_moves_the_point_and_nothing_else(number: Decimal, by: int) -> None:
+    divided = make_reader("decimal", divide_by=by)(str(number))
+    assert Decimal(divided) * by == number

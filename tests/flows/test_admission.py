@@ -1,8 +1,17 @@
 import asyncio
+import gzip
 
 import pytest
 
-from flows.admission import Gate, Turns
+from flows.admission import Gate, Turns, weight
+
+
+@pytest.mark.parametrize(
+    ("body", "bytes_read"),
+    [(b"", 0), (b'{"a": 1}', 8), (gzip.compress(b" " * 100_000), 100_000), (b"PK\x03\x04" + b"x" * 996, 20_000)],
+)
+def test_a_compressed_body_weighs_what_it_expands_to(body, bytes_read):
+    assert weight(body) == bytes_read
 
 
 def test_the_gate_never_holds_more_than_its_limit():

@@ -54,3 +54,25 @@ def test_a_multipart_body_is_refused(refused: Refused, accept: str) -> None:
     body = b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n--x--\r\n'
     header = ("Content-Type", "multipart/form-data; boundary=x")
     assert refused(body, header, accept=accept).code == "content_type_unsupported"
+
+
+BODIES = {
+    "application/json": b'{"a": 1}',
+    "text/csv": b"a\n1\n",
+    "application/xml": b"<a>1</a>",
+    "application/rss+xml; charset=utf-8": b"<a>1</a>",
+}
+
+
+@pytest.mark.parametrize(
+    ("content_type", "document"),
+    [
+        ("application/json", {"a": "1"}),
+        ("text/csv", {"rows": [{"a": "1"}]}),
+        ("application/xml", {"a": "1"}),
+        ("application/rss+xml; charset=utf-8", {"a": "1"}),
+    ],
+)
+def test_content_type_decides_among_formats_with_options(decoded: Decode, content_type: str, document: Any) -> None:
+    accept = ["json", {"csv": {"separator": "|"}}, {"xml": {"lists": ["item"]}}]
+    assert decoded(BODIES[content_type], ("Content-Type", content_type), accept=accept) == document

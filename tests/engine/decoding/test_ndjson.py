@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from engine.failures import Failure
+from engine.decoding import ndjson
+from engine.failures import Failure, Refusal
 
 Decode = Callable[..., Any]
 Refused = Callable[..., Failure]
@@ -33,3 +34,10 @@ def test_a_bad_line_is_named(refused: Refused, body: bytes, code: str) -> None:
 
 def test_no_line_at_all_is_empty(refused: Refused) -> None:
     assert refused(b"\n \n", accept="ndjson").code == "body_empty"
+
+
+def test_lines_are_given_one_by_one_until_one_is_wrong() -> None:
+    rows = ndjson.rows(b'{"a": 1}\n\n{"a": \n')
+    assert next(rows) == {"a": "1"}
+    with pytest.raises(Refusal):
+        next(rows)
