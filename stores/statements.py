@@ -53,10 +53,10 @@ def _positional(dialect: Dialect) -> Dialect:
     if dialect.name == "postgresql":
         from sqlalchemy.dialects.postgresql import psycopg
 
-        return psycopg.dialect(paramstyle="format")  # type: ignore[no-untyped-call,no-any-return]
+        return psycopg.dialect(paramstyle="format")  # type: ignore[no-untyped-call]
     from sqlalchemy.dialects import sqlite
 
-    return sqlite.dialect(paramstyle="qmark")  # type: ignore[no-untyped-call,no-any-return]
+    return sqlite.dialect(paramstyle="qmark")
 
 
 def statements(dialect: Dialect) -> Statements:
