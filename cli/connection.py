@@ -132,10 +132,11 @@ def checked_secrets(interpreter: Any, given: tuple[str, ...], *, complete: bool 
     from engine.signatures import UnusableSecret, schemes_of, secret_names, usable_secret
 
     auth = interpreter.auths
-    wanted = secret_names(auth) | secret_names_of(interpreter.provider)
+    of_handshakes = secret_names_of(interpreter.provider)
+    wanted = secret_names(auth) | of_handshakes
     found = {name: secret_value(value) for name, value in pairs(given, "=", "NAME=VALUE")}
     for name, value in found.items():
-        if not schemes_of(auth, name):
+        if not schemes_of(auth, name) and name not in of_handshakes:
             raise InputProblem(f"The provider has no secret {name}. It has: {', '.join(sorted(wanted)) or 'none'}")
         if not value:
             raise InputProblem(f"The secret {name} is refused: it is empty.")

@@ -6,7 +6,7 @@ import contextlib
 import http.client
 import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -103,18 +103,13 @@ def _ready(server: Any) -> bool:
 
 def _send(address: tuple[str, int], case: Any, interpreter: Any, public_url: str) -> Sent:
     """Sends a case as its provider would: signed now, or with the headers as they stand."""
-    from flows.golden import webhook_path, with_signature
-
-    path = webhook_path(interpreter, case.feed, case.context.connection.id)
-    now = datetime.now(UTC)
-    request = replace(case.request, url=public_url + path, path=path, received_at=now)
-    if case.signs:
-        request = with_signature(interpreter, case.feed, request, case.context.connection)
+    sent = case.sent_through(interpreter, case.context.connection.id, public_url, datetime.now(UTC))
+    request = sent.signed(interpreter)
     headers = {name.decode("latin-1"): value for name, value in request.headers}
     connection = http.client.HTTPConnection(*address, timeout=30)
     started = time.perf_counter()
     try:
-        connection.request(request.method, path, request.body, headers)
+        connection.request(request.method, request.url.removeprefix(public_url), request.body, headers)
         response = connection.getresponse()
         body = response.read()
     finally:

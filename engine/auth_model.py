@@ -95,11 +95,15 @@ def _host(value: str) -> str:
     return value
 
 
+Host = Annotated[str, AfterValidator(_host)]
+"""A host's name, in which `*` stands for one label."""
+
+
 class Certificate(Node):
     """A certificate whose URL the request names: fetched from a few hosts, by https only, and kept."""
 
     certificate: Located = Field(description="Where the URL stands.")
-    hosts: tuple[Annotated[str, AfterValidator(_host)], ...] = Field(
+    hosts: tuple[Host, ...] = Field(
         min_length=1, description="Hosts that are believed; * stands for one label, such as certs.*.example.com ."
     )
 

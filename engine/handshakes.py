@@ -19,10 +19,11 @@ import orjson
 from engine import decoding
 from engine.decoding.media_types import FORM, MEDIA_TYPES, headers_of
 from engine.failures import Failure, Refusal
+from engine.handshake_model import Handshake, HandshakeHash, HashPart, SecretPart, Shown, ShownUrl
 from engine.jsonata import EngineName, JsonataError, Limits, Program
 from engine.messages import Connection, Reply, Request
-from engine.model import Handshake, HandshakeHash, HashPart, Provider, SecretPart, Shown, ShownUrl
 from engine.model import Limits as FeedLimits
+from engine.model import Provider
 from engine.reading import as_text
 from engine.recipes import bytes_to_sign
 from engine.replies import typed

@@ -129,14 +129,15 @@ class Interpreter:
 
     def handshakes_at(self, method: str, tail: str) -> tuple[str, ...]:
         """The handshakes that a method at the last part of a URL may be."""
-        return self.handshakes.at(method, tail, bool(self._feed_methods(tail)))
+        return self.handshakes.at(method, tail, bool(self.feed_methods(tail)))
 
     def methods_of(self, tail: str) -> tuple[str, ...]:
         """The methods that are answered at the last part of a URL; empty: nothing has it."""
-        methods = self._feed_methods(tail)
+        methods = self.feed_methods(tail)
         return (*methods, *self.handshakes.methods_of(tail, bool(methods)))
 
-    def _feed_methods(self, tail: str) -> tuple[str, ...]:
+    def feed_methods(self, tail: str) -> tuple[str, ...]:
+        """The methods that feeds answer at the last part of a URL."""
         return tuple(c.feed.method for name, c in self.feeds.items() if tail == name or c.route.matches(tail))
 
     def chooses_connection(self, feed: str) -> bool:

@@ -13,18 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    Discriminator,
-    Field,
-    Tag,
-    ValidationInfo,
-    model_validator,
-)
+from pydantic import BaseModel, Discriminator, Field, Tag, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
-from typing_extensions import TypeAliasType
 
 from engine.auth_model import AllOf as AllOf
 from engine.auth_model import AnyOf as AnyOf
@@ -34,6 +26,9 @@ from engine.auth_model import HmacScheme as HmacScheme
 from engine.auth_model import NoneScheme as NoneScheme
 from engine.auth_model import TokenScheme as TokenScheme
 from engine.formats import AcceptList, Options, by_name
+from engine.handshake_model import Handshake as Handshake
+from engine.handshake_model import SecretPart as SecretPart
+from engine.handshake_model import ShownUrl as ShownUrl
 from engine.model_base import Duration as Duration
 from engine.model_base import Expression as Expression
 from engine.model_base import Flag as Flag
@@ -45,7 +40,9 @@ from engine.model_base import lenient as _lenient
 from engine.model_base import nearest as _nearest
 from engine.model_base import seconds_of as seconds_of
 from engine.model_base import shape as _shape
-from engine.recipe_model import Base64Part, BodyPart, DigestPart, HeaderPart, QueryPart, ValuePart, WholePart
+from engine.reply_model import Rendered as Rendered
+from engine.reply_model import Replies as Replies
+from engine.reply_model import ReplySpec as ReplySpec
 
 Kind = Literal["merchant", "store", "item", "variant", "category", "addon_group", "addon", "order"]
 Family = Literal["pos", "erp", "seller", "admin"]
@@ -246,77 +243,6 @@ class Rule(Node):
     fetch: Unbuilt = Field(None, description="Asks the provider for what a thin event leaves out.")
 
 
-class Rendered(Node):
-    """A part of a reply that an expression makes."""
-
-    expr: Expression = Field(description="Its value stands here; where it has none, the part is left out.")
-
-
-def _template(value: Any) -> str:
-    if isinstance(value, Rendered):
-        return "<expr>"
-    if isinstance(value, Mapping):
-        return "<expr>" if "expr" in value else "<map>"
-    return "<list>" if isinstance(value, list) else "<literal>"
-
-
-if TYPE_CHECKING:
-    Template = Any
-else:
-    Template = TypeAliasType(
-        "Template",
-        Annotated[
-            Annotated[Rendered, Tag("<expr>")]
-            | Annotated[dict[str, "Template"], Tag("<map>")]
-            | Annotated[list["Template"], Tag("<list>")]
-            | Annotated[Any, Tag("<literal>")],
-            Discriminator(_template),
-            Field(description="A document of literals, in which {expr: …} stands for what an expression makes."),
-        ],
-    )
-
-TextBody = Annotated[Annotated[Rendered, Tag("<expr>")] | Annotated[str, Tag("<literal>")], Discriminator(_template)]
-
-
-class ReplySpec(Node):
-    """An answer: status, headers and one of json, text, xml, empty."""
-
-    status: Whole = Field(200, ge=100, le=599, description="The HTTP status.")
-    headers: dict[str, str] = Field(default_factory=dict, description="More headers; Content-Type replaces the usual.")
-    json_: Template = Field(None, alias="json", description="A document, with {expr: …} for what is computed.")
-    text: TextBody | None = Field(None, description="Literal text, or {expr: …}.")
-    xml: dict[str, Template] | None = Field(
-        None,
-        description="The root element: elements by name, @name an attribute, #text the text beside "
-        "attributes, a list for an element that stands several times.",
-    )
-    empty: Literal[True] | None = Field(None, description="No body.")
-
-    @model_validator(mode="after")
-    def _one(self, info: ValidationInfo) -> ReplySpec:
-        if sum(v is not None for v in (self.json_, self.text, self.xml, self.empty)) > 1 and not _lenient(info):
-            raise PydanticCustomError("one_body", "a reply has one body: json, text, xml or empty")
-        return self
-
-
-class Replies(Node):
-    """Answers by what a delivery came to; the nearest wins: the event's, the feed's, the file's."""
-
-    accepted: ReplySpec | None = Field(
-        None, description="The work is done; also for the next five where they say nothing."
-    )
-    partial: ReplySpec | None = Field(None, description="Some elements failed.")
-    duplicate: ReplySpec | None = Field(None, description="The message was taken before.")
-    stale: ReplySpec | None = Field(None, description="Newer updates were taken before.")
-    ignored: ReplySpec | None = Field(None, description="The file says that this message is of no interest.")
-    parked: ReplySpec | None = Field(None, description="A person must decide.")
-    rejected: ReplySpec | None = Field(None, description="The message is at fault.")
-    failed: ReplySpec | None = Field(None, description="Tiffin could not do the work.")
-    unauthorized: ReplySpec | None = Field(None, description="The request does not prove its sender; default 401.")
-    busy: ReplySpec | None = Field(None, description="Too much waits; default 503 with Retry-After.")
-    unavailable: ReplySpec | None = Field(None, description="The store is away; default 503 with Retry-After.")
-
-
 class Event(Node):
     """What differs for one value of the feed's `event`."""
 
@@ -430,76 +356,6 @@ class Feed(Node):
         elif self.issue is None and self.events is None and not self.commands:
             raise PydanticCustomError("nothing_to_do", "a feed needs commands, event and events, or answer")
         return self
-
-
-# ---- handshakes ----
-
-
-class SecretPart(Node):
-    """A secret of the connection, among the bytes of a handshake's hash."""
-
-    secret: str = Field(description="The name of the connection's secret.")
-
-
-HashPart = Annotated[
-    Annotated[WholePart | Literal["endpoint"], Tag("<text>")]
-    | Annotated[SecretPart, Tag("<secret>")]
-    | Annotated[HeaderPart, Tag("<header>")]
-    | Annotated[QueryPart, Tag("<query>")]
-    | Annotated[BodyPart, Tag("<body>")]
-    | Annotated[DigestPart, Tag("<digest>")]
-    | Annotated[Base64Part, Tag("<base64>")]
-    | Annotated[ValuePart, Tag("<value>")],
-    _shape("secret", "header", "query", "body", "digest", "base64", "value", otherwise="none"),
-]
-"""One part of the bytes of a handshake's hash; `endpoint` is the public URL without its query."""
-
-
-class HandshakeHash(Node):
-    """What proves that we know a secret: a hash over parts of the request, `$hash` in the reply."""
-
-    algorithm: Literal["sha1", "sha256", "sha512"] = Field(description="Never taken from the request.")
-    of: tuple[HashPart, ...] = Field(min_length=1, description="What is hashed, part by part.")
-    key: str | None = Field(None, description="The name of the connection's secret that keys it: then an HMAC.")
-    encoding: Literal["hex", "base64", "base64url"] = Field("hex", description="How it is written.")
-
-
-class ShownUrl(Node):
-    """An address that the operator is to open."""
-
-    from_: Expression = Field(alias="from", description="The address.")
-    hosts: tuple[str, ...] = Field(
-        min_length=1, description="The hosts that it may name over https; * stands for one label."
-    )
-
-
-Shown = Annotated[
-    Annotated[Expression, Tag("<expression>")] | Annotated[ShownUrl, Tag("<from>")],
-    _shape(text="expression", otherwise="from"),
-]
-
-
-class Handshake(Node):
-    """A request that proves an address and is no delivery: a ping, a challenge, a code."""
-
-    path: str | None = Field(None, description="The last part of the URL; default: the URL of every feed.")
-    method: str = Field("POST", pattern=r"^[A-Z]+$", description="The HTTP method.")
-    accept: Literal["json", "form", "none"] | None = Field(
-        None, description="The format of the body; default: none for GET and HEAD, else json."
-    )
-    content_type: str | None = Field(
-        None, description="The media type that it must be labelled with, where it is not the format's own."
-    )
-    when: Expression = Field(description="Must be true for a request to be this handshake.")
-    auth: Literal["none"] | None = Field(None, description="none: it comes unsigned; default: as the file's auth says.")
-    hash: HandshakeHash | None = Field(None, description="A hash to answer with.")
-    show: dict[str, Shown] = Field(default_factory=dict, description="What an operator must see, by name.")
-    reply: ReplySpec = Field(description="The answer.")
-
-    @property
-    def format(self) -> str:
-        """`accept` with its default."""
-        return self.accept or ("none" if self.method in ("GET", "HEAD") else "json")
 
 
 class Provider(Node):

@@ -40,7 +40,7 @@ def _element(parent: etree._Element | None, name: str, value: Any, outer: Namesp
     for key, inner in inside.items():
         if key == "#text":
             element.text = _text(inner)
-        elif key.startswith("@") and _prefix(key) not in own:
+        elif key.startswith("@") and key != "@xmlns" and not key.startswith("@xmlns:"):
             element.set(_qualified(key[1:], scope, ""), _text(inner))
         elif not key.startswith("@"):
             for one in inner if isinstance(inner, list) else (inner,):
@@ -49,6 +49,8 @@ def _element(parent: etree._Element | None, name: str, value: Any, outer: Namesp
 
 
 def _prefix(key: str) -> str | None:
+    if key == "@xmlns:":
+        raise ValueError("a namespace has a prefix, or stands in @xmlns")
     return key[len("@xmlns:") :] or None
 
 

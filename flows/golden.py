@@ -1,7 +1,7 @@
-"""Golden cases: folders that hold one delivery each, as it would come in over HTTP.
+"""Golden cases: folders that hold one delivery or handshake each, as it would come in over HTTP.
 
-`<root>/<provider>/<feed>/<what_it_shows>/` has `body.*` (the exact bytes), `request.yaml` and, where the
-provider's own `context.yaml` does not hold, a `context.yaml`.
+`<root>/<provider>/<feed or handshake>/<what_it_shows>/` has `body.*` (the exact bytes; none: no body),
+`request.yaml` and, where the provider's own `context.yaml` does not hold, a `context.yaml`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from engine.interpreter import Interpreter
 from engine.messages import Connection, Ref, Request
@@ -37,7 +37,8 @@ class Context:
 
 @dataclass(frozen=True)
 class Case:
-    """One delivery of a folder. `again` is how often it is sent once more; `why` says what it shows."""
+    """One request of a folder, to a feed or a handshake, which `feed` names. `again` is how often it is sent once
+    more; `why` says what it shows; `params` are the values of the path's placeholders."""
 
     name: str
     provider: str
@@ -47,6 +48,7 @@ class Case:
     again: int
     signs: bool
     why: str
+    params: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
         return self.name
@@ -57,6 +59,18 @@ class Case:
         if not self.signs or (shaken is not None and shaken.auth == "none"):
             return self.request
         return with_signature(interpreter, self.feed, self.request, self.context.connection)
+
+    def sent_through(self, interpreter: Interpreter, connection: str, public_url: str, at: datetime) -> Case:
+        """The case as it is sent to a server at a time, at the URL of a connection."""
+        path = webhook_path(interpreter, self.feed, connection, self.params)
+        url = url_of(public_url, path, self.request.query)
+        return replace(self, request=replace(self.request, path=path, url=url, received_at=at))
+
+
+def url_of(public_url: str, path: str, query: tuple[tuple[str, str], ...]) -> str:
+    """The URL of a decoded path with its query."""
+    url = public_url + quote(path, safe="/{}")
+    return f"{url}?{urlencode(query)}" if query else url
 
 
 def with_signature(interpreter: Interpreter, feed: str, request: Request, connection: Connection) -> Request:
@@ -85,6 +99,7 @@ def cases(root: Path, interpreters: Mapping[str, Interpreter]) -> Iterator[Case]
             int(said.get("again", 0)),
             bool(said.get("sign", True)),
             str(said.get("why", "")),
+            tuple(said.get("params", {}).items()),
         )
 
 
@@ -154,10 +169,9 @@ def make_request(
 ) -> Request:
     """A request to a feed or a handshake as the server would see it. `method`: default: its own."""
     path = webhook_path(interpreter, feed, params=params)
-    url = public_url + path
     return Request(
         method or _method(interpreter, feed),
-        f"{url}?{urlencode(query)}" if query else url,
+        url_of(public_url, path, query),
         path,
         query,
         tuple((name.lower().encode(), value.encode("latin-1")) for name, value in headers),

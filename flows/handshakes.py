@@ -10,17 +10,18 @@ import asyncio
 import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Awaitable, Callable, Hashable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
+from engine.auth_failures import KeyNeeded
 from engine.failures import Refusal, Unauthorized
 from engine.handshakes import CompiledHandshake, Shaken, refusal_reply
 from engine.interpreter import Interpreter
 from engine.messages import Connection, Reply, Request
+from flows.certificates import Certificates
 from flows.connections import Directory, candidates, verified
 from flows.journal import Journal, QueueFull, StoreUnavailable
-from flows.logging import logger
 from flows.metrics import Metrics, ShakenTo
 from flows.urls import urls_of
 from stores import notices
@@ -33,8 +34,6 @@ NOTICES_IN_ALL = 60
 """Those of one handshake from all addresses."""
 _MINUTE = 60.0
 _TOGETHER = 0.5
-
-_log = logger("tiffin.handshakes")
 
 
 class Rate:
@@ -101,13 +100,14 @@ class Handshaking:
         journal: Journal,
         metrics: Metrics,
         apart: Callable[..., Awaitable[Any]],
+        certificates: Certificates,
         *,
         public_url: str,
         rate: Rate | None = None,
     ) -> None:
         """`apart` calls a pure function where it holds nobody up: see Attempts.apart."""
         self._directory, self._journal, self._metrics, self._public_url = directory, journal, metrics, public_url
-        self._apart = apart
+        self._apart, self._certificates = apart, certificates
         self._rate = rate or Rate()
         self._tally = Tally(journal.count)
 
@@ -116,7 +116,7 @@ class Handshaking:
 
     async def answer(self, interpreter: Interpreter, name: str, feed: str, named: str, request: Request) -> Reply:
         """The answer to a request that is this handshake. `feed` is the one at its URL, or ""; `named` the
-        connection that the URL's path names, or "". Raises QueueFull and StoreUnavailable."""
+        connection that the URL's path names, or "". Raises QueueFull, StoreUnavailable and CertificateUnavailable."""
         came_to: ShakenTo = "handshakes"
         try:
             shaken = await self._answer(interpreter, name, named, request)
@@ -131,14 +131,13 @@ class Handshaking:
             reply, came_to = refusal_reply(refusal.failure), "handshakes_refused"
         self._tally.add(came_to)
         self._metrics.shaken(interpreter.provider.provider, name, came_to)
-        _log.info("handshake", provider=interpreter.provider.provider, handshake=name, came_to=came_to)
         return reply
 
     async def _answer(self, interpreter: Interpreter, name: str, named: str, request: Request) -> Reply | None:
         """None: too many come that write."""
         one = interpreter.handshakes.by_name[name]
         found = candidates(await self._directory.current(), interpreter, name, request, named)
-        connection = _spoken_for(interpreter, one, found, request)
+        connection = await self._spoken_for(interpreter, one, found, request)
         urls = urls_of(interpreter, self._public_url, connection.id if connection else named)
         shaken: Shaken = await self._apart(len(request.body), one.shake, request, connection, urls)
         reply, shown = shaken
@@ -160,17 +159,26 @@ class Handshaking:
         new = NewNotice(request.received_at, tenant, provider, id_, name, request.peer, sealed)
         await self._journal.write(Work(notices.note, new))
 
+    async def _spoken_for(
+        self, interpreter: Interpreter, one: CompiledHandshake, found: tuple[Connection, ...], request: Request
+    ) -> Connection | None:
+        """The connection of a handshake: the one that verifies it, or for an unsigned one the only one there is.
 
-def _spoken_for(
-    interpreter: Interpreter, one: CompiledHandshake, found: tuple[Connection, ...], request: Request
-) -> Connection | None:
-    """The connection of a handshake: the one that verifies it, or for an unsigned one the only one there is.
+        Raises Unauthorized: it does not verify, or the connection that it names has another allowlist.
+        """
+        if one.handshake.auth != "none":
+            return await self._verified(interpreter, one.name, found, request)
+        if len(found) != 1:
+            return None
+        interpreter.admit(request, found[0])
+        return found[0]
 
-    Raises Unauthorized: it does not verify, or the connection that it names has another allowlist.
-    """
-    if one.handshake.auth != "none":
-        return verified(interpreter, one.name, found, request)
-    if len(found) != 1:
-        return None
-    interpreter.admit(request, found[0])
-    return found[0]
+    async def _verified(
+        self, interpreter: Interpreter, name: str, found: tuple[Connection, ...], request: Request
+    ) -> Connection:
+        size, arguments = len(request.body), (interpreter, name, found, request)
+        try:
+            return cast(Connection, await self._apart(size, verified, *arguments, self._certificates.held))
+        except KeyNeeded as needed:
+            await self._certificates.fetch(needed.url)
+        return cast(Connection, await self._apart(size, verified, *arguments, self._certificates.held))

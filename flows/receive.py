@@ -47,7 +47,7 @@ class Target(NamedTuple):
     """Where a request goes: a feed of a loaded provider. `connection` is the one the URL's path names, or "".
 
     `most` is the largest body in bytes; `handshakes` are those that the request may be. `feed` is "" where the
-    URL and method have handshakes alone.
+    URL and method have handshakes alone; `methods` are those of the feeds there.
     """
 
     provider: LoadedProvider
@@ -55,6 +55,7 @@ class Target(NamedTuple):
     connection: str
     most: int
     handshakes: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ()
 
 
 class Unrouted(Exception):
@@ -87,7 +88,9 @@ class Receiver:
         self._public_url, self._max_body = public_url, max_body
         self.limits = limits or Limits(0, 0, 1)
         self.certificates = certificates or Certificates()
-        self._handshaking = Handshaking(directory, journal, metrics, attempts.apart, public_url=public_url)
+        self._handshaking = Handshaking(
+            directory, journal, metrics, attempts.apart, self.certificates, public_url=public_url
+        )
         self._secrecy: dict[str, Secrecy] = {
             name: secrecy_of(loaded.interpreter.provider) for name, loaded in providers.items()
         }
@@ -106,7 +109,8 @@ class Receiver:
         if feed is None:
             if not handshakes:
                 raise Unrouted("unknown_feed", interpreter.methods_of(tail))
-            return Target(loaded, "", connection, min(HANDSHAKE_LIMIT, self._max_body), handshakes)
+            methods = interpreter.feed_methods(tail)
+            return Target(loaded, "", connection, min(HANDSHAKE_LIMIT, self._max_body), handshakes, methods)
         own = interpreter.provider.feeds[feed].limits.body
         most = self._max_body if own is None else min(own, self._max_body)
         return Target(loaded, feed, connection, most, handshakes)
@@ -133,7 +137,7 @@ class Receiver:
             if target.handshakes and (shaken := await self._shaken(target, request)) is not None:
                 return shaken
             if not target.feed:
-                raise Unrouted("no_handshake")
+                raise Unrouted("no_handshake", target.methods)
             return await self._receive(target, request)
         except QueueFull:
             return self.refused(target, "busy")

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
+from urllib.parse import urlsplit
 
 import orjson
 
@@ -153,8 +154,9 @@ def _resolve(ref: Ref, mappings: Mapping[Ref, str], create: bool) -> str | None:
 
 
 def public_url(request: Request) -> str:
-    """The server's own URL, which a request's URL begins with."""
-    return request.url.partition(request.path)[0]
+    """The server's own URL, with which a request's URL begins. A trial's has no path of its own."""
+    parts = urlsplit(request.url)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _shaken(
@@ -174,7 +176,7 @@ def _shaken(
             if one.handshake.auth == "none":
                 interpreter.admit(request, connection)
             else:
-                interpreter.verify(name, request, connection)
+                interpreter.verify(met, request, connection)
         urls = urls_of(interpreter, public_url(request), connection.id)
         reply, shown = one.shake(request, connection, urls)
         return Trial("handshake", feed, None, outcome, reply, {}, met, shown)

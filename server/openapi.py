@@ -6,14 +6,20 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from engine.decoding.media_types import media_type_of
-from engine.model import Feed, Provider
+from engine.model import Feed, Handshake, Provider
+from engine.routes import PLACEHOLDER
 
 _VERDICT_STATUS = (("accepted", 200), ("unauthorized", 401), ("busy", 503), ("unavailable", 503))
 
 
 def feed_url(provider: Provider, name: str, feed: Feed, connection: str = "") -> str:
     """The path at which a feed is posted to; with a connection's id, or a template, in the path."""
-    base, tail = f"/v1/integrations/{provider.family}/{provider.provider}", feed.path or name
+    return url_at(provider, feed.path or name, connection)
+
+
+def url_at(provider: Provider, tail: str, connection: str = "") -> str:
+    """The path with this last part."""
+    base = f"/v1/integrations/{provider.family}/{provider.provider}"
     if connection:
         return f"{base}/c/{connection}/{tail}"
     if provider.family == "seller" and tail == "import":
@@ -27,14 +33,13 @@ def openapi(providers: Iterable[Provider], public_url: str, version: str) -> dic
     for provider in providers:
         for name, feed in provider.feeds.items():
             operation = _operation(provider, name, feed)
-            paths.setdefault(feed_url(provider, name, feed), {})[feed.method.lower()] = operation
-            named = feed_url(provider, name, feed, "{connection}")
-            parameter = _path_parameter("connection", "The id of the connection.")
-            paths.setdefault(named, {})[feed.method.lower()] = {
-                **operation,
-                "operationId": f"{operation['operationId']}_connection",
-                "parameters": [parameter],
-            }
+            for connection in ("", "{connection}"):
+                _add(paths, feed_url(provider, name, feed, connection), feed.method, operation)
+        for name, one in provider.handshakes.items():
+            for tail, id_ in _handshake_places(provider, name, one):
+                for connection in ("", "{connection}"):
+                    operation = _handshake_operation(provider, name, one, id_)
+                    _add(paths, url_at(provider, tail, connection), one.method, operation)
     paths.update(_fixed_paths())
     return {
         "openapi": "3.1.0",
@@ -48,8 +53,42 @@ def openapi(providers: Iterable[Provider], public_url: str, version: str) -> dic
     }
 
 
+def _add(paths: dict[str, Any], url: str, method: str, operation: dict[str, Any]) -> None:
+    """One operation at its URL. Where two have one URL and method, the first stands: what differs is the body."""
+    names = PLACEHOLDER.findall(url)
+    told = {**operation, "operationId": f"{operation['operationId']}{'_connection' * ('connection' in names)}"}
+    if names:
+        described = {"connection": "The id of the connection."}
+        told["parameters"] = [_path_parameter(n, described.get(n, "A part of the message.")) for n in names]
+    paths.setdefault(url, {}).setdefault(method.lower(), told)
+
+
+def _handshake_places(provider: Provider, name: str, one: Handshake) -> list[tuple[str, str]]:
+    """(last part of the URL, operation id) of each URL that it may be sent to."""
+    if one.path is not None:
+        return [(one.path, f"{provider.provider}_{name}")]
+    return [(feed.path or key, f"{provider.provider}_{name}_at_{key}") for key, feed in provider.feeds.items()]
+
+
+def _handshake_operation(provider: Provider, name: str, one: Handshake, id_: str) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": id_.replace("-", "_"),
+        "tags": [provider.title],
+        "summary": f"{provider.title}: handshake {name}",
+        "responses": {
+            str(one.reply.status): {"description": "The answer to the handshake."},
+            "400": {"description": "It cannot be answered."},
+            **({} if one.auth == "none" else {"401": {"description": "It does not verify."}}),
+        },
+    }
+    if one.format != "none":
+        content = {one.content_type or media_type_of(one.format): {"schema": {}}}
+        operation["requestBody"] = {"required": True, "content": content}
+    return operation
+
+
 def _operation(provider: Provider, name: str, feed: Feed) -> dict[str, Any]:
-    content: dict[str, Any] = {media_type_of(name): {"schema": {}} for name in feed.formats}
+    content: dict[str, Any] = {media_type_of(name): {"schema": {}} for name in feed.formats if name != "none"}
     operation: dict[str, Any] = {
         "operationId": f"{provider.provider}_{name}".replace("-", "_"),
         "tags": [provider.title],
@@ -60,7 +99,7 @@ def _operation(provider: Provider, name: str, feed: Feed) -> dict[str, Any]:
             "413": {"description": "The body is too large."},
         },
     }
-    if feed.method != "GET":
+    if content:
         operation["requestBody"] = {"required": True, "content": content}
     return operation
 

@@ -30,7 +30,7 @@ def feeds(context: Context) -> Iterator[Problem]:
                 yield Problem(place, "same_path", message, "give one of them another path")
                 break
         seen.append((name, path, feed.method))
-        if feed.method in ("GET", "HEAD") and feed.accept != ("none",):
+        if feed.method in ("GET", "HEAD") and tuple(feed.formats) != ("none",):
             message = f"a {feed.method} has no body"
             hint = "write accept: none; what it says stands in $request.query and $request.params"
             place = context.place(("feeds", name, "method"))

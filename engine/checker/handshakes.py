@@ -1,4 +1,4 @@
-"""Handshakes that would swallow deliveries, can never be met, or show what nobody should open."""
+"""Handshakes that would swallow deliveries, or can never be met."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ from collections.abc import Iterator
 from engine.checker.sites import Context
 from engine.checker.syntax import LONGEST
 from engine.jsonata import JsonataError, reads
-from engine.model import Expression, Handshake, ShownUrl
+from engine.model import Expression, Handshake
 from engine.problems import Problem
 from engine.yaml12 import Path
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*\Z")
-_HOST = re.compile(r"(?:\*|[a-z0-9-]+)(?:\.(?:\*|[a-z0-9-]+))*\.[a-z0-9-]*[a-z][a-z0-9-]*\Z")
 _BODILESS = ("GET", "HEAD")
 
 
 def handshakes(context: Context) -> Iterator[Problem]:
-    """`handshake_name`, `handshake_takes_all`, `handshake_body` and `host_pattern`."""
+    """`handshake_name`, `handshake_takes_all` and `handshake_body`."""
     for name, one in context.provider.handshakes.items():
         path = ("handshakes", name)
         yield from _name(context, name, path)
@@ -26,9 +25,6 @@ def handshakes(context: Context) -> Iterator[Problem]:
         if one.method in _BODILESS and one.format != "none" and not context.touched((*path, "accept")):
             message = f"a {one.method} has no body, so that this is never met"
             yield Problem(context.place((*path, "accept")), "handshake_body", message, "leave accept out")
-        for key, shown in one.show.items():
-            if isinstance(shown, ShownUrl):
-                yield from _hosts(context, shown, (*path, "show", key, "hosts"))
 
 
 def _name(context: Context, name: str, path: Path) -> Iterator[Problem]:
@@ -58,12 +54,3 @@ def _says_nothing(when: Expression) -> bool:
     except JsonataError:
         return False
     return not found.input and "request" not in found.bindings
-
-
-def _hosts(context: Context, shown: ShownUrl, path: Path) -> Iterator[Problem]:
-    for n, host in enumerate(shown.hosts):
-        labels = host.split(".")
-        if not _HOST.match(host) or "*" in labels[-2:]:
-            message = f"{str(host)!r} names no host"
-            hint = "write it in lower case, such as sns.*.example.com; the last two labels are never *"
-            yield Problem(context.place((*path, n)), "host_pattern", message, hint)

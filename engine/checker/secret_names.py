@@ -20,20 +20,17 @@ def secret_names(context: Context) -> Iterator[Problem]:
     """`secret_name`: `secret:` names a secret of the connection; the value never stands in the file."""
     for path, auth in auths(context):
         for leaf in leaves(auth, path):
-            name, at = getattr(leaf.scheme, "secret", None), (*leaf.path, "secret")
-            if isinstance(name, str) and not context.touched(at):
-                yield from _named(context, name, at)
+            yield from _named(context, getattr(leaf.scheme, "secret", None), (*leaf.path, "secret"))
     for handshake, one in context.provider.handshakes.items():
-        hashed = ("handshakes", handshake, "hash")
-        if one.hash is None or context.touched(hashed):
+        at = ("handshakes", handshake, "hash")
+        if one.hash is None:
             continue
-        if one.hash.key is not None:
-            yield from _named(context, one.hash.key, (*hashed, "key"))
+        yield from _named(context, one.hash.key, (*at, "key"))
         for n, part in enumerate(one.hash.of):
             if isinstance(part, SecretPart):
-                yield from _named(context, part.secret, (*hashed, "of", n, "secret"))
+                yield from _named(context, part.secret, (*at, "of", n, "secret"))
 
 
-def _named(context: Context, name: str, path: Path) -> Iterator[Problem]:
-    if not _NAME.match(name) or _RANDOM.match(name):
-        yield Problem(context.place(path), "secret_name", "this does not look like the name of a secret", _HINT)
+def _named(context: Context, name: object, at: Path) -> Iterator[Problem]:
+    if isinstance(name, str) and not context.touched(at) and (not _NAME.match(name) or _RANDOM.match(name)):
+        yield Problem(context.place(at), "secret_name", "this does not look like the name of a secret", _HINT)

@@ -33,8 +33,8 @@ GLOBALS = frozenset({"request", "settings"})
 REPLY_GLOBALS = GLOBALS | {"results", "problem", "receipt", "view", "urls", "issued"}
 
 Role = Literal[
-    "connection", "let", "event", "scope", "key", "each", "when", "check", "field", "version", "reply", "handshake"
-]
+    "connection", "let", "event", "scope", "key", "each", "when", "check", "field", "version", "reply", "handshake",
+]  # fmt: skip
 Lets = Mapping[str, Expression]
 
 

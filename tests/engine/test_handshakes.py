@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 from dataclasses import replace
@@ -102,8 +103,6 @@ def test_a_challenge_is_answered_with_the_hash_of_challenge_token_and_endpoint()
 def test_a_keyed_hash_is_an_hmac_with_the_connections_secret():
     trial = tried(CHALLENGE, "keyed", {"event": "url.validation", "token": "t-1"})
     digest = hmac.digest(CONNECTION.secrets["proof"][0], b"t-1", "sha256")
-    import base64
-
     expected = f"sha256={base64.b64encode(digest).decode()}"
     assert body_of(trial.reply) == {"token": "t-1", "answer": expected}
 

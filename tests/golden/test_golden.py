@@ -14,7 +14,7 @@ from syrupy.extensions.json import JSONSnapshotExtension
 
 from engine.messages import Command
 from flows.golden import Case
-from flows.trial import Trial
+from flows.trial import Trial, body_of
 from tests.golden.cases import PROVIDERS, cases, interpreter_of, run
 
 CASES = cases()
@@ -51,13 +51,20 @@ def _sending(trial: Trial) -> dict[str, Any]:
         "reply": {
             "status": trial.reply.status,
             "headers": dict(trial.reply.headers),
-            "body": _without_failures(json.loads(trial.reply.body)),
+            "body": _without_failures(body_of(trial.reply)),
         },
+        **_of_handshake(trial),
     }
 
 
-def _without_failures(body: dict[str, Any]) -> dict[str, Any]:
+def _of_handshake(trial: Trial) -> dict[str, Any]:
+    return {"handshake": trial.handshake, "shown": dict(trial.shown)} if trial.handshake else {}
+
+
+def _without_failures(body: Any) -> Any:
     """A receipt's failures are those told above."""
+    if not isinstance(body, dict):
+        return body
     return {name: value for name, value in body.items() if name != "failures"}
 
 
@@ -81,9 +88,9 @@ def test_the_same_delivery_twice_gives_the_same_key_and_ids(case: Case) -> None:
 
 
 @pytest.mark.parametrize("provider", sorted({file.stem for file in PROVIDERS.glob("*.yaml")}))
-def test_every_feed_of_a_provider_has_cases(provider: str) -> None:
+def test_every_feed_and_handshake_of_a_provider_has_cases(provider: str) -> None:
     covered = {case.feed for case in CASES if case.provider == provider}
-    assert covered == set(interpreter_of(provider).feeds)
+    assert covered == set(interpreter_of(provider).feeds) | set(interpreter_of(provider).provider.handshakes)
 
 
 def test_ids_of_different_commands_differ() -> None:
