@@ -128,14 +128,17 @@ def loaded(settings: Any, provider: str) -> Any:
 
 def checked_secrets(interpreter: Any, given: tuple[str, ...], *, complete: bool = True) -> dict[str, bytes]:
     """Secrets by name, read from where they stand and strong enough. Raises InputProblem."""
+    from engine.handshakes import secret_names_of
     from engine.signatures import UnusableSecret, schemes_of, secret_names, usable_secret
 
     auth = interpreter.auths
-    wanted = secret_names(auth)
+    wanted = secret_names(auth) | secret_names_of(interpreter.provider)
     found = {name: _secret(value) for name, value in pairs(given, "=", "NAME=VALUE")}
     for name, value in found.items():
         if not schemes_of(auth, name):
             raise InputProblem(f"The provider has no secret {name}. It has: {', '.join(sorted(wanted)) or 'none'}")
+        if not value:
+            raise InputProblem(f"The secret {name} is refused: it is empty.")
         for scheme in schemes_of(auth, name):
             try:
                 usable_secret(value, scheme)

@@ -16,6 +16,7 @@ _COMMANDS = {
     "mapping": ("cli.mapping", "mapping", "External ids and their canonical ids."),
     "delivery": ("cli.delivery", "delivery", "Look at deliveries, replay them."),
     "failure": ("cli.failure", "failure", "Look at failures, resolve and replay them."),
+    "notice": ("cli.notice", "notice", "Codes and addresses that handshakes brought."),
     "tail": ("cli.tail", "tail", "Print the messages of a topic."),
     "view": ("cli.view", "view", "What stores and items are now."),
     "ledger": ("cli.ledger", "ledger", "Count deliveries and commands; the difference is 0."),

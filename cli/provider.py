@@ -79,21 +79,23 @@ def _interpreter(path: Path, overrides: Path | None = None) -> Interpreter:
     return with_overrides(loaded, read_source(overrides).text if overrides else "").interpreter
 
 
-def _feed(interpreter: Interpreter, feed: str) -> str:
-    if feed not in interpreter.feeds:
-        raise InputProblem(f"There is no feed {feed}. The file has: {', '.join(interpreter.feeds)}")
+def _feed(interpreter: Interpreter, feed: str, *, or_handshake: bool = False) -> str:
+    known = [*interpreter.feeds, *(interpreter.handshakes.by_name if or_handshake else ())]
+    if feed not in known:
+        what = "feed or handshake" if or_handshake else "feed"
+        raise InputProblem(f"There is no {what} {feed}. The file has: {', '.join(known)}")
     return feed
 
 
 @provider.command("try")
 @click.argument("file", type=_FILE)
-@click.option("--feed", required=True, help="The feed to run.")
+@click.option("--feed", required=True, help="The feed or handshake to run.")
 @click.option(
     "--body",
-    required=True,
     type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True),
-    help="File with the body; - for standard input.",
+    help="File with the body; - for standard input. [default: no body]",
 )
+@click.option("--param", "params", multiple=True, help="name=value of a placeholder in the path; may be repeated.")
 @click.option("--header", "headers", multiple=True, help="'Name: value'; may be repeated.")
 @click.option("--query", "queries", multiple=True, help="name=value; may be repeated.")
 @click.option("--context", type=_FILE, help="YAML or JSON with the connection and the mappings.")
@@ -110,8 +112,9 @@ def _feed(interpreter: Interpreter, feed: str) -> str:
 )
 @json_option
 def try_(
-    file: Path, feed: str, body: Path, headers: tuple[str, ...], queries: tuple[str, ...], context: Path | None,
-    overrides: Path | None, unmapped: str, secrets: tuple[str, ...], as_json: bool,
+    file: Path, feed: str, body: Path | None, params: tuple[str, ...], headers: tuple[str, ...],
+    queries: tuple[str, ...], context: Path | None, overrides: Path | None, unmapped: str, secrets: tuple[str, ...],
+    as_json: bool,
 ) -> None:  # fmt: skip
     """Runs one request through a provider file and shows verdict, key, commands, failures and reply.
 
@@ -127,7 +130,7 @@ def try_(
     from flows.trial import try_request
 
     interpreter = _interpreter(file, overrides)
-    _feed(interpreter, feed)
+    _feed(interpreter, feed, or_handshake=True)
     before = (
         read_context(interpreter.provider.provider, context)
         if context
@@ -139,10 +142,11 @@ def try_(
     request = make_request(
         interpreter,
         feed,
-        _body(body),
+        _body(body) if body else b"",
         received_at=datetime.now(UTC),
         headers=pairs(headers, ":", "'Name: value'"),
         query=pairs(queries, "=", "name=value"),
+        params=pairs(params, "=", "name=value"),
     )
     trial = try_request(
         interpreter, feed, request, connection, before.mappings, verify=bool(secrets), create=unmapped == "create"
@@ -151,8 +155,11 @@ def try_(
         print_json(trial.to_json())
     else:
         _print_trial(trial.to_json(), trial.stages, bool(secrets))
-    if trial.verdict not in ("accepted", "ignored", "duplicate"):
+    if trial.verdict not in _WELL:
         sys.exit(1)
+
+
+_WELL = ("accepted", "ignored", "duplicate", "handshake")
 
 
 def _body(path: Path) -> bytes:
@@ -160,8 +167,12 @@ def _body(path: Path) -> bytes:
 
 
 def _print_trial(told: dict[str, Any], stages: Any, verified: bool) -> None:
-    colour = {"accepted": "green", "ignored": "green", "duplicate": "green"}.get(told["verdict"], "red")
+    colour = "green" if told["verdict"] in _WELL else "red"
     click.echo(f"verdict   {click.style(told['verdict'], fg=colour)}")
+    if "handshake" in told:
+        click.echo(f"handshake {told['handshake']}")
+        for name, value in told["shown"].items():
+            click.echo(f"shown     {name}: {value}")
     click.echo(f"feed      {told['feed']}{f' · event {event}' if (event := told['event']) else ''}")
     click.echo(f"key       {told['idempotency_key'] or 'none'}")
     if not verified:
@@ -268,7 +279,8 @@ def _content_type(interpreter: Interpreter, feed: str, given: Iterable[str]) -> 
         return []
     from engine.decoding.media_types import media_type_of
 
-    return [("Content-Type", media_type_of(next(iter(interpreter.feeds[feed].feed.formats))))]
+    media_type = media_type_of(next(iter(interpreter.feeds[feed].feed.formats)))
+    return [("Content-Type", media_type)] if media_type else []
 
 
 @provider.command()

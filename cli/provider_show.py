@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("name")
-@click.option(
-    "--resolved", is_flag=True, help="The whole file that holds, each line with its file and line."
-)
+@click.option("--resolved", is_flag=True, help="The whole file that holds, each line with its file and line.")
 @click.option("--connection", help="With --resolved: with what this connection overrides.")
 @json_option
 @data_option

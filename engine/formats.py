@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from engine.model_base import Node, Whole, lenient, shape
 
-FormatName = Literal["json", "ndjson", "form", "csv", "tsv", "xml", "x12", "xlsx"]
+FormatName = Literal["json", "ndjson", "form", "csv", "tsv", "xml", "x12", "xlsx", "none"]
 
 
 class Headed(Node):

@@ -6,7 +6,7 @@ Each stage is a pure function of what is handed in; the flows between them do th
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,13 +19,15 @@ from engine.drafting import Draft, draft
 from engine.evaluation import RulesProgram
 from engine.failures import Failure, Refusal, Unauthorized
 from engine.finish import Policy, make_ids, outcome_of
+from engine.handshakes import Handshakes
 from engine.json_web_tokens import Issued, issue
 from engine.jsonata import EngineName, JsonataError, Program
 from engine.messages import Connection, Outcome, Ref, Reply, Request, Result
 from engine.model import Event, Expression, Feed, Provider, Rule
 from engine.plans import Local, RulePlan, make_plans
-from engine.reading import Head, Reading, ValuesProgram, as_text
+from engine.reading import Head, Reading, ValuesProgram, as_text, bindings_of
 from engine.replies import ReplyWriter
+from engine.routes import Route
 from engine.signatures import verify
 from engine.unread import all_ignored
 
@@ -53,13 +55,18 @@ class CompiledFeed:
 
     def __init__(self, name: str, feed: Feed, provider: Provider, engine: EngineName) -> None:
         self.name, self.feed = name, feed
-        self.path = feed.path or name
+        self.route = Route(feed.path or name)
         connection = feed.connection or provider.connection
         self.connection = Program(connection.text, engine) if connection else None
         self.event = ValuesProgram(feed.let, {"e": feed.event}, engine) if feed.event else None
         make = functools.partial(_branch, name, feed, provider, engine)
         self.plain = make(None)
         self.events = {key: make(event) for key, event in (feed.events or {}).items()}
+
+    @property
+    def path(self) -> str:
+        """The last part of its URL, with `{name}` for segments that differ from message to message."""
+        return self.route.path
 
     def branch(self, event: str) -> Branch:
         return self.events.get(event, self.plain)
@@ -94,6 +101,7 @@ class Interpreter:
         self._canon = canon
         self._replies = ReplyWriter((provider.replies,), engine)
         self.feeds = {name: CompiledFeed(name, feed, provider, engine) for name, feed in provider.feeds.items()}
+        self.handshakes = Handshakes(provider, engine)
         self._policies: Mapping[str, Policy] = {
             **_POLICIES,
             **{str(kind): policy for kind, policy in provider.unmapped.items()},
@@ -105,35 +113,48 @@ class Interpreter:
         self._plans = functools.lru_cache(256)(self._make_plans)
 
     def feed_of(self, method: str, tail: str) -> str | None:
-        """The feed that answers a method at the last part of a URL: by its path, or else by its name."""
-        named = None
-        for name, compiled in self.feeds.items():
-            if compiled.feed.method != method:
-                continue
-            if compiled.path == tail:
-                return name
-            if name == tail:
-                named = name
-        return named
+        """The feed that answers a method at the last part of a URL: by its literal path, or else by one with
+        placeholders, or else by its name."""
+        mine = {name: c for name, c in self.feeds.items() if c.feed.method == method}
+        fitting = [name for name, c in mine.items() if c.route.matches(tail)]
+        literal = next((name for name in fitting if not mine[name].route.names), None)
+        return literal or next(iter(fitting), tail if tail in mine else None)
+
+    def handshakes_at(self, method: str, tail: str) -> tuple[str, ...]:
+        """The handshakes that a method at the last part of a URL may be."""
+        return self.handshakes.at(method, tail, bool(self._feed_methods(tail)))
 
     def methods_of(self, tail: str) -> tuple[str, ...]:
-        """The methods that some feed answers at the last part of a URL; empty: no feed has it."""
-        return tuple(c.feed.method for name, c in self.feeds.items() if tail in (c.path, name))
+        """The methods that are answered at the last part of a URL; empty: nothing has it."""
+        methods = self._feed_methods(tail)
+        return (*methods, *self.handshakes.methods_of(tail, bool(methods)))
+
+    def _feed_methods(self, tail: str) -> tuple[str, ...]:
+        return tuple(c.feed.method for name, c in self.feeds.items() if tail == name or c.route.matches(tail))
+
+    def chooses_connection(self, feed: str) -> bool:
+        """Whether the file says which connection a request to a feed, or a handshake, is for."""
+        own = self.provider.feeds[feed].connection if feed in self.feeds else None
+        return (own or self.provider.connection) is not None
 
     def connection_key(self, feed: str, request: Request) -> str | None:
-        """What the file's `connection:` says. Never raises: it only selects which secret to try."""
+        """What the file's `connection:` says of a request to a feed, or of a handshake. Never raises: it only
+        selects which secret to try."""
+        if feed in self.handshakes:
+            return self.handshakes.by_name[feed].connection_key(request)
         compiled = self.feeds[feed]
         if compiled.connection is None:
             return None
         try:
             document = decode(compiled.feed, request)
-            return as_text(compiled.connection.evaluate(document, {"request": request.bindings}))
+            return as_text(compiled.connection.evaluate(document, {"request": compiled.route.routed(request).bindings}))
         except (Refusal, JsonataError):
             return None
 
-    def auth_of(self, feed: str) -> Auth:
-        """How requests of a feed prove who sent them: its own `auth`, or the file's."""
-        return self.feeds[feed].feed.auth or self.provider.auth
+    def auth_of(self, name: str) -> Auth:
+        """How requests of a feed or handshake prove who sent them: the feed's own `auth`, or the file's."""
+        compiled = self.feeds.get(name)
+        return (compiled.feed.auth if compiled is not None else None) or self.provider.auth
 
     @property
     def auths(self) -> Auth:
@@ -142,9 +163,24 @@ class Interpreter:
         return AnyOf(any=(self.provider.auth, *own)) if own else self.provider.auth
 
     def verify(
-        self, feed: str, request: Request, connection: Connection, fetched: Mapping[str, bytes] | None = None
+        self, name: str, request: Request, connection: Connection, fetched: Mapping[str, bytes] | None = None
     ) -> None:
-        """Raises Unauthorized. `fetched` holds certificates by URL; KeyNeeded names one that is missing there."""
+        """Verifies what came for a feed or handshake. Raises Unauthorized.
+
+        `fetched` holds certificates by URL; KeyNeeded names one that is missing there.
+        """
+        self.admit(request, connection)
+        verify(self.auth_of(name), request, connection.secrets, fetched or {})
+
+    def issue(self, feed: str, request: Request, connection: Connection) -> Issued | None:
+        """The token that a login gives out, None of a feed that gives out none. Raises Unauthorized."""
+        wanted = self.feeds[feed].feed.issue
+        if wanted is None:
+            return None
+        return issue(wanted.secret, wanted.lifetime, connection.secrets, request.received_at)
+
+    def admit(self, request: Request, connection: Connection) -> None:
+        """Looks at the caller's address alone. Raises Unauthorized."""
         if connection.allow and not address_allowed(request.peer, connection.allow):
             raise Unauthorized(
                 Failure(
@@ -154,18 +190,11 @@ class Interpreter:
                     "Add the address with --allow, or declare the proxy in TIFFIN_TRUSTED_PROXIES.",
                 )
             )
-        verify(self.auth_of(feed), request, connection.secrets, fetched or {})
-
-    def issue(self, feed: str, request: Request, connection: Connection) -> Issued | None:
-        """The token that a login gives out, None of a feed that gives out none. Raises Unauthorized."""
-        wanted = self.feeds[feed].feed.issue
-        if wanted is None:
-            return None
-        return issue(wanted.secret, wanted.lifetime, connection.secrets, request.received_at)
 
     def read(self, feed: str, request: Request, connection: Connection) -> Reading:
         """Document, event, scope and key. Raises Refusal."""
         compiled = self.feeds[feed]
+        request = compiled.route.routed(request)
         document = decode(compiled.feed, request)
         event = ""
         if compiled.event is not None:
@@ -258,23 +287,29 @@ class Interpreter:
         feed: str | None,
         verdict: str,
         *,
+        asked: tuple[Request, Connection] | None = None,
         reading: Reading | None = None,
         outcome: Outcome | None = None,
         failure: Failure | None = None,
         receipt: Mapping[str, Any] | None = None,
-        urls: Mapping[str, str] | None = None,
+        urls: Callable[[], Mapping[str, Any]] | None = None,
         issued: Issued | None = None,
     ) -> Reply:
-        """The answer to the provider. `receipt` is what the receipt URL would show, JSON values only."""
+        """The answer to the provider. `receipt` is what the receipt URL would show, JSON values only; `asked`
+        stands in for a reading that there is none of: nothing was read yet, or it could not be read."""
         event = reading.event if reading else ""
         writer = self.feeds[feed].branch(event).replies if feed else self._replies
         problem = failure or next(iter(outcome.failures if outcome else ()), None)
-        bindings: dict[str, Any] = {"receipt": dict(receipt or {}), "urls": dict(urls or {})}
+        bindings: dict[str, Any] = {"receipt": dict(receipt or {})}
+        if urls is not None and writer.uses("urls", verdict):
+            bindings["urls"] = dict(urls())
         if issued is not None:
             bindings["issued"] = issued.to_json()
         if problem is not None:
             bindings["problem"] = problem.to_json()
         document = None
+        if reading is None and asked is not None and feed and writer.binds(verdict):
+            bindings.update(bindings_of(self.feeds[feed].route.routed(asked[0]), asked[1]))
         if reading is not None:
             document = reading.document
             if writer.binds(verdict):

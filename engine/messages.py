@@ -25,7 +25,8 @@ class Request:
 
     `url` is the public URL as configured (TIFFIN_PUBLIC_URL) plus the path and query as received, never
     one guessed from headers. Header names are lower case; names and values are the bytes received.
-    `received_at` is aware and in UTC. `peer` is the caller's address behind the declared proxies.
+    `received_at` is aware and in UTC. `peer` is the caller's address behind the declared proxies. `params`
+    are the segments of the path that a feed's `{name}` stands for; they are known once the feed is.
     """
 
     method: str
@@ -36,6 +37,7 @@ class Request:
     body: bytes
     peer: str
     received_at: datetime
+    params: tuple[tuple[str, str], ...] = ()
 
     def header_values(self, name: str) -> list[str]:
         """Every value of a header, decoded as Latin-1, in order. `name` is compared without case."""
@@ -57,13 +59,14 @@ class Request:
         query: dict[str, str] = {}
         for name, value in self.query:
             query[name] = f"{query[name]}, {value}" if name in query else value
-        return {
+        found: dict[str, Any] = {
             "method": self.method,
             "path": self.path,
             "headers": headers,
             "query": query,
             "received_at": self.received_text,
         }
+        return {**found, "params": dict(self.params)} if self.params else found
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, Discriminator, Field, Tag, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
+from typing_extensions import TypeAliasType
 
 from engine.auth_model import AllOf as AllOf
 from engine.auth_model import AnyOf as AnyOf
@@ -36,6 +37,7 @@ from engine.model_base import lenient as _lenient
 from engine.model_base import nearest as _nearest
 from engine.model_base import seconds_of as seconds_of
 from engine.model_base import shape as _shape
+from engine.recipe_model import Base64Part, BodyPart, DigestPart, HeaderPart, QueryPart, ValuePart, WholePart
 
 Kind = Literal["merchant", "store", "item", "variant", "category", "addon_group", "addon", "order"]
 Family = Literal["pos", "erp", "seller", "admin"]
@@ -226,35 +228,53 @@ class Rule(Node):
 class Rendered(Node):
     """A part of a reply that an expression makes."""
 
-    expr: Expression = Field(description="Its value is the body.")
+    expr: Expression = Field(description="Its value stands here; where it has none, the part is left out.")
 
 
-def _literal_or_rendered(value: Any) -> str:
-    return "<expr>" if isinstance(value, Rendered) or (isinstance(value, Mapping) and "expr" in value) else "<literal>"
+def _template(value: Any) -> str:
+    if isinstance(value, Rendered):
+        return "<expr>"
+    if isinstance(value, Mapping):
+        return "<expr>" if "expr" in value else "<map>"
+    return "<list>" if isinstance(value, list) else "<literal>"
 
 
-JsonBody = Annotated[
-    Annotated[Rendered, Tag("<expr>")] | Annotated[Any, Tag("<literal>")], Discriminator(_literal_or_rendered)
-]
-TextBody = Annotated[
-    Annotated[Rendered, Tag("<expr>")] | Annotated[str, Tag("<literal>")], Discriminator(_literal_or_rendered)
-]
+if TYPE_CHECKING:
+    Template = Any
+else:
+    Template = TypeAliasType(
+        "Template",
+        Annotated[
+            Annotated[Rendered, Tag("<expr>")]
+            | Annotated[dict[str, "Template"], Tag("<map>")]
+            | Annotated[list["Template"], Tag("<list>")]
+            | Annotated[Any, Tag("<literal>")],
+            Discriminator(_template),
+            Field(description="A document of literals, in which {expr: …} stands for what an expression makes."),
+        ],
+    )
+
+TextBody = Annotated[Annotated[Rendered, Tag("<expr>")] | Annotated[str, Tag("<literal>")], Discriminator(_template)]
 
 
 class ReplySpec(Node):
-    """An answer: status, headers and one of json, text, empty."""
+    """An answer: status, headers and one of json, text, xml, empty."""
 
     status: Whole = Field(200, ge=100, le=599, description="The HTTP status.")
-    headers: dict[str, str] = Field(default_factory=dict, description="Headers beside Content-Type.")
-    json_: JsonBody = Field(None, alias="json", description="A literal document, or {expr: …}.")
+    headers: dict[str, str] = Field(default_factory=dict, description="More headers; Content-Type replaces the usual.")
+    json_: Template = Field(None, alias="json", description="A document, with {expr: …} for what is computed.")
     text: TextBody | None = Field(None, description="Literal text, or {expr: …}.")
+    xml: dict[str, Template] | None = Field(
+        None,
+        description="The root element: elements by name, @name an attribute, #text the text beside "
+        "attributes, a list for an element that stands several times.",
+    )
     empty: Literal[True] | None = Field(None, description="No body.")
-    xml: Unbuilt = Field(None, description="An XML body.")
 
     @model_validator(mode="after")
     def _one(self, info: ValidationInfo) -> ReplySpec:
-        if sum(v is not None for v in (self.json_, self.text, self.empty)) > 1 and not _lenient(info):
-            raise PydanticCustomError("one_body", "a reply has one body: json, text or empty")
+        if sum(v is not None for v in (self.json_, self.text, self.xml, self.empty)) > 1 and not _lenient(info):
+            raise PydanticCustomError("one_body", "a reply has one body: json, text, xml or empty")
         return self
 
 
@@ -318,9 +338,15 @@ class Issue(Node):
 class Feed(Node):
     """One kind of message: where it comes in, how it is read, and what it makes."""
 
-    path: str | None = Field(None, description="The last part of the URL; default: the feed's name.")
+    path: str | None = Field(
+        None,
+        description="The last part of the URL; {name} stands for one segment, read as $request.params.name; "
+        "default: the feed's name.",
+    )
     method: str = Field("POST", pattern=r"^[A-Z]+$", description="The HTTP method.")
-    accept: AcceptList = Field(("json",), description="The formats of the body; of several, Content-Type decides.")
+    accept: AcceptList = Field(
+        ("json",), description="The formats of the body; of several, Content-Type decides; none: no body."
+    )
     unwrap: tuple[str, ...] = Field((), description="Dotted paths whose text is JSON, decoded in place.")
     gzip: Flag = Field(False, description="Content-Encoding gzip is accepted.")
     limits: Limits = Field(default_factory=lambda: Limits(), description="Bounds of one message.")
@@ -363,6 +389,76 @@ class Feed(Node):
         return self
 
 
+# ---- handshakes ----
+
+
+class SecretPart(Node):
+    """A secret of the connection, among the bytes of a handshake's hash."""
+
+    secret: str = Field(description="The name of the connection's secret.")
+
+
+HashPart = Annotated[
+    Annotated[WholePart | Literal["endpoint"], Tag("<text>")]
+    | Annotated[SecretPart, Tag("<secret>")]
+    | Annotated[HeaderPart, Tag("<header>")]
+    | Annotated[QueryPart, Tag("<query>")]
+    | Annotated[BodyPart, Tag("<body>")]
+    | Annotated[DigestPart, Tag("<digest>")]
+    | Annotated[Base64Part, Tag("<base64>")]
+    | Annotated[ValuePart, Tag("<value>")],
+    _shape("secret", "header", "query", "body", "digest", "base64", "value", otherwise="none"),
+]
+"""One part of the bytes of a handshake's hash; `endpoint` is the public URL without its query."""
+
+
+class HandshakeHash(Node):
+    """What proves that we know a secret: a hash over parts of the request, `$hash` in the reply."""
+
+    algorithm: Literal["sha1", "sha256", "sha512"] = Field(description="Never taken from the request.")
+    of: tuple[HashPart, ...] = Field(min_length=1, description="What is hashed, part by part.")
+    key: str | None = Field(None, description="The name of the connection's secret that keys it: then an HMAC.")
+    encoding: Literal["hex", "base64", "base64url"] = Field("hex", description="How it is written.")
+
+
+class ShownUrl(Node):
+    """An address that the operator is to open."""
+
+    from_: Expression = Field(alias="from", description="The address.")
+    hosts: tuple[str, ...] = Field(
+        min_length=1, description="The hosts that it may name over https; * stands for one label."
+    )
+
+
+Shown = Annotated[
+    Annotated[Expression, Tag("<expression>")] | Annotated[ShownUrl, Tag("<from>")],
+    _shape(text="expression", otherwise="from"),
+]
+
+
+class Handshake(Node):
+    """A request that proves an address and is no delivery: a ping, a challenge, a code."""
+
+    path: str | None = Field(None, description="The last part of the URL; default: the URL of every feed.")
+    method: str = Field("POST", pattern=r"^[A-Z]+$", description="The HTTP method.")
+    accept: Literal["json", "form", "none"] | None = Field(
+        None, description="The format of the body; default: none for GET and HEAD, else json."
+    )
+    content_type: str | None = Field(
+        None, description="The media type that it must be labelled with, where it is not the format's own."
+    )
+    when: Expression = Field(description="Must be true for a request to be this handshake.")
+    auth: Literal["none"] | None = Field(None, description="none: it comes unsigned; default: as the file's auth says.")
+    hash: HandshakeHash | None = Field(None, description="A hash to answer with.")
+    show: dict[str, Shown] = Field(default_factory=dict, description="What an operator must see, by name.")
+    reply: ReplySpec = Field(description="The answer.")
+
+    @property
+    def format(self) -> str:
+        """`accept` with its default."""
+        return self.accept or ("none" if self.method in ("GET", "HEAD") else "json")
+
+
 class Provider(Node):
     """A whole provider file."""
 
@@ -388,7 +484,9 @@ class Provider(Node):
     sensitive: tuple[str, ...] = Field((), description="Dotted payload paths that are stored encrypted.")
     replies: Replies = Field(default_factory=lambda: Replies(), description="Answers where a feed says nothing.")
     feeds: dict[str, Feed] = Field(min_length=1, description="The kinds of message, by name.")
-    handshakes: Unbuilt = Field(None, description="Pings and codes that prove an address.")
+    handshakes: dict[str, Handshake] = Field(
+        default_factory=dict, description="Pings, challenges and codes that prove an address, by name."
+    )
     extends: str | None = Field(
         None,
         pattern=r"^[a-z][a-z0-9-]{0,62}@[1-9][0-9]*$",

@@ -37,6 +37,10 @@ _FILL: dict[str, Any] = {
     "each": "null",
     "because": "",
     "path": "",
+    "when": "true",
+    "reply": {},
+    "of": ["raw_body"],
+    "hosts": ["unnamed.example"],
     "fields": {"unnamed": "null"},
     "feeds": {"unnamed": {"idempotency": "none"}},
 }

@@ -84,13 +84,14 @@ class Directory:
 def candidates(
     connections: Connections, interpreter: Interpreter, feed: str, request: Request, named: str
 ) -> tuple[Connection, ...]:
-    """The connections whose secrets are worth trying. `named` is the one that the URL's path names, or ""."""
+    """The connections whose secrets are worth trying, for a feed or a handshake. `named` is the one that the
+    URL's path names, or ""."""
     provider = interpreter.provider
     chosen = named or next((value for name, value in request.query if name == "connection"), "")
     if chosen:
         found = connections.by_id.get(chosen)
         return (found,) if found is not None and found.provider == provider.provider else ()
-    if provider.connection is not None or provider.feeds[feed].connection is not None:
+    if interpreter.chooses_connection(feed):
         key = interpreter.connection_key(feed, request)
         return connections.by_key.get((provider.provider, key), ()) if key else ()
     return connections.by_provider.get(provider.provider, ())

@@ -6,17 +6,20 @@ provider's own `context.yaml` does not hold, a `context.yaml`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from engine.interpreter import Interpreter
 from engine.messages import Connection, Ref, Request
 from engine.replies import plain
+from engine.routes import Route
 from engine.signing import sign
 from engine.yaml12 import compose
+from flows.urls import path_at
 
 RECEIVED_AT = "2026-02-03T09:00:00Z"
 PUBLIC_URL = "https://tiffin.example"
@@ -48,8 +51,9 @@ class Case:
         return self.name
 
     def signed(self, interpreter: Interpreter) -> Request:
-        """The request with what the provider's auth asks for."""
-        if not self.signs:
+        """The request with what the provider's auth asks for; a handshake that comes unsigned as it stands."""
+        shaken = interpreter.provider.handshakes.get(self.feed)
+        if not self.signs or (shaken is not None and shaken.auth == "none"):
             return self.request
         return with_signature(interpreter, self.feed, self.request, self.context.connection)
 
@@ -67,7 +71,7 @@ def cases(root: Path, interpreters: Mapping[str, Interpreter]) -> Iterator[Case]
         folder = file.parent
         feed, provider = folder.parent.name, folder.parent.parent.name
         interpreter = interpreters.get(provider)
-        if interpreter is None or feed not in interpreter.feeds:
+        if interpreter is None or (feed not in interpreter.feeds and feed not in interpreter.handshakes):
             continue
         said = read_yaml(file)
         own = folder / "context.yaml"
@@ -75,12 +79,18 @@ def cases(root: Path, interpreters: Mapping[str, Interpreter]) -> Iterator[Case]
             f"{provider}-{feed}-{folder.name}",
             provider,
             feed,
-            _request(interpreter, feed, said, next(folder.glob("body.*")).read_bytes()),
+            _request(interpreter, feed, said, _body_of(folder)),
             read_context(provider, own if own.exists() else root / provider / "context.yaml"),
             int(said.get("again", 0)),
             bool(said.get("sign", True)),
             str(said.get("why", "")),
         )
+
+
+def _body_of(folder: Path) -> bytes:
+    """The exact bytes; none where the request has no body."""
+    found = next(folder.glob("body.*"), None)
+    return found.read_bytes() if found else b""
 
 
 def read_yaml(file: Path) -> dict[str, Any]:
@@ -121,9 +131,10 @@ def _request(interpreter: Interpreter, feed: str, said: Mapping[str, Any], body:
         interpreter,
         feed,
         body,
-        method=said.get("method", "POST"),
+        method=said.get("method"),
         headers=tuple(said.get("headers", {}).items()),
         query=tuple(said.get("query", {}).items()),
+        params=tuple(said.get("params", {}).items()),
         received_at=datetime.fromisoformat(said.get("received_at", RECEIVED_AT)),
     )
 
@@ -137,14 +148,15 @@ def make_request(
     method: str | None = None,
     headers: tuple[tuple[str, str], ...] = (),
     query: tuple[tuple[str, str], ...] = (),
+    params: tuple[tuple[str, str], ...] = (),
     public_url: str = PUBLIC_URL,
 ) -> Request:
-    """A request to a feed as the server would see it."""
-    compiled = interpreter.feeds[feed]
-    path = webhook_path(interpreter, feed)
+    """A request to a feed or a handshake as the server would see it. `method`: default: its own."""
+    path = webhook_path(interpreter, feed, params=params)
+    url = public_url + path
     return Request(
-        method or compiled.feed.method,
-        public_url + path,
+        method or _method(interpreter, feed),
+        f"{url}?{urlencode(query)}" if query else url,
         path,
         query,
         tuple((name.lower().encode(), value.encode("latin-1")) for name, value in headers),
@@ -154,8 +166,23 @@ def make_request(
     )
 
 
-def webhook_path(interpreter: Interpreter, feed: str, connection: str = "") -> str:
-    """The URL path of a feed: through a connection where one is named."""
-    provider, tail = interpreter.provider, interpreter.feeds[feed].path
-    base = f"/v1/integrations/{provider.family}/{provider.provider}"
-    return f"{base}/c/{connection}/{tail}" if connection else f"{base}/webhooks/{tail}"
+def webhook_path(
+    interpreter: Interpreter, feed: str, connection: str = "", params: Iterable[tuple[str, str]] = ()
+) -> str:
+    """The URL path of a feed or a handshake: through a connection where one is named. `params` are the values of
+    its placeholders."""
+    return path_at(interpreter.provider, _route(interpreter, feed).filled(dict(params)), connection)
+
+
+def _route(interpreter: Interpreter, name: str) -> Route:
+    """Where it is sent to; a handshake without a path of its own goes to the first feed."""
+    if name in interpreter.feeds:
+        return interpreter.feeds[name].route
+    own = interpreter.handshakes.by_name[name].route
+    return own or next(iter(interpreter.feeds.values())).route
+
+
+def _method(interpreter: Interpreter, name: str) -> str:
+    if name in interpreter.feeds:
+        return interpreter.feeds[name].feed.method
+    return interpreter.handshakes.by_name[name].handshake.method

@@ -17,6 +17,7 @@ Stage = Literal["body", "verify", "persist", "read", "draft", "resolve", "finish
 Refused = Literal[
     "unknown_provider",
     "unknown_feed",
+    "no_handshake",
     "unknown_connection",
     "busy",
     "unavailable",
@@ -26,6 +27,8 @@ Refused = Literal[
     "evicted",
     "login",
 ]
+ShakenTo = Literal["handshakes", "handshakes_refused", "handshakes_unauthorized", "handshakes_too_many"]
+"""What a handshake came to, also by the names of the ledger's counters."""
 
 GAUGES = {
     "queue_rows": "Rows waiting for a commit.",
@@ -93,6 +96,12 @@ class Metrics:
         self._refused = Counter(
             "tiffin_refused", "Requests that became no delivery.", ("reason",), registry=self.registry
         )
+        self._shaken = Counter(
+            "tiffin_handshakes",
+            "Handshakes, which are no deliveries.",
+            ("provider", "handshake", "came_to"),
+            registry=self.registry,
+        )
         self._stages = StageTimes()
         self.registry.register(self._stages)
         self.observe = self._stages.observe
@@ -115,6 +124,10 @@ class Metrics:
 
     def refused(self, reason: Refused, count: int = 1) -> None:
         self._refused.labels(reason).inc(count)
+
+    def shaken(self, provider: str, handshake: str, came_to: ShakenTo) -> None:
+        """`provider` and `handshake` are names from loaded provider files."""
+        self._shaken.labels(provider, handshake, came_to).inc()
 
     def recovered(self) -> None:
         self._recovered.inc()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -17,12 +17,14 @@ import orjson
 
 from engine.auth_failures import KeyNeeded
 from engine.failures import Failure, Unauthorized
+from engine.handshakes import BODY_LIMIT as HANDSHAKE_LIMIT
 from engine.messages import Connection, Outcome, Reply, Request
 from engine.reading import Reading
 from flows.admission import Gate, weight
 from flows.attempts import Attempt, Attempts, Concluded
 from flows.certificates import Certificates, CertificateUnavailable
 from flows.connections import Connections, Directory, candidates, verified
+from flows.handshakes import Handshaking
 from flows.journal import Journal, QueueFull, StoreUnavailable
 from flows.logging import logger
 from flows.metrics import Metrics, Refused
@@ -30,6 +32,7 @@ from flows.overrides import effective
 from flows.providers import LoadedProvider
 from flows.receipts import receipt
 from flows.sealing import Secrecy, sealed, secrecy_of
+from flows.urls import urls_of
 from stores.records import RawDelivery
 
 DELIVERY_HEADER = "tiffin-delivery"
@@ -40,13 +43,15 @@ _log = logger("tiffin.receive")
 class Target(NamedTuple):
     """Where a request goes: a feed of a loaded provider. `connection` is the one the URL's path names, or "".
 
-    `most` is the largest body in bytes.
+    `most` is the largest body in bytes; `handshakes` are those that the request may be. `feed` is "" where the
+    URL and method have handshakes alone.
     """
 
     provider: LoadedProvider
     feed: str
     connection: str
     most: int
+    handshakes: tuple[str, ...] = ()
 
 
 class Unrouted(Exception):
@@ -77,6 +82,7 @@ class Receiver:
         self._attempts, self._metrics, self.gate = attempts, metrics, gate
         self._public_url, self._max_body = public_url, max_body
         self.certificates = certificates or Certificates()
+        self._handshaking = Handshaking(directory, journal, metrics, attempts.apart, public_url=public_url)
         self._secrecy: dict[str, Secrecy] = {
             name: secrecy_of(loaded.interpreter.provider) for name, loaded in providers.items()
         }
@@ -89,10 +95,14 @@ class Receiver:
             raise Unrouted("unknown_provider")
         interpreter = loaded.interpreter
         feed = interpreter.feed_of(method, tail)
+        handshakes = interpreter.handshakes_at(method, tail)
         if feed is None:
-            raise Unrouted("unknown_feed", interpreter.methods_of(tail))
+            if not handshakes:
+                raise Unrouted("unknown_feed", interpreter.methods_of(tail))
+            return Target(loaded, "", connection, min(HANDSHAKE_LIMIT, self._max_body), handshakes)
         own = interpreter.provider.feeds[feed].limits.body
-        return Target(loaded, feed, connection, self._max_body if own is None else min(own, self._max_body))
+        most = self._max_body if own is None else min(own, self._max_body)
+        return Target(loaded, feed, connection, most, handshakes)
 
     def has_room(self, size: int) -> bool:
         """Whether the commit queue would take a body of this many bytes now."""
@@ -101,11 +111,16 @@ class Receiver:
     def refused(self, target: Target, verdict: Refused) -> Reply:
         """The answer to a request that is not taken in: busy or unavailable."""
         self._metrics.refused(verdict)
-        return target.provider.interpreter.reply(target.feed, verdict, urls=self._urls())
+        return target.provider.interpreter.reply(target.feed, verdict, urls=self._urls(target.provider))
 
     async def receive(self, target: Target, request: Request) -> Reply:
-        """The answer, once everything that it says is durable."""
+        """The answer, once everything that it says is durable. Raises Unrouted where only handshakes have the
+        URL and the request is none of them."""
         try:
+            if target.handshakes and (shaken := await self._shaken(target, request)) is not None:
+                return shaken
+            if not target.feed:
+                raise Unrouted("no_handshake")
             return await self._receive(target, request)
         except QueueFull:
             return self.refused(target, "busy")
@@ -116,9 +131,20 @@ class Receiver:
             return self.refused(target, "unavailable")
 
     async def drained(self) -> None:
-        """Returns when the work of requests that were answered early is done."""
+        """Returns when the work of requests that were answered early is done, and all is counted."""
         while self._later:
             await asyncio.wait(self._later)
+        await self._handshaking.close()
+
+    async def _shaken(self, target: Target, request: Request) -> Reply | None:
+        """The answer to a handshake; None where the request is none."""
+        if len(request.body) > HANDSHAKE_LIMIT:
+            return None
+        interpreter = target.provider.interpreter
+        name = await self._attempts.apart(len(request.body), interpreter.handshakes.met, target.handshakes, request)
+        if name is None:
+            return None
+        return await self._handshaking.answer(interpreter, name, target.feed, target.connection, request)
 
     async def _receive(self, target: Target, request: Request) -> Reply:
         began = started = perf_counter()
@@ -168,13 +194,13 @@ class Receiver:
         except Unauthorized as refusal:
             return self._login_refused(target, refusal.failure)
         self._metrics.refused("login")
-        return interpreter.reply(target.feed, "accepted", issued=token, urls=self._urls())
+        return interpreter.reply(target.feed, "accepted", issued=token, urls=self._urls(target.provider, connection.id))
 
     def _login_refused(self, target: Target, failure: Failure) -> Reply:
         interpreter = target.provider.interpreter
         self._metrics.refused("login")
         self._metrics.failed(interpreter.provider.provider, target.feed, "auth")
-        return interpreter.reply(target.feed, "unauthorized", failure=failure, urls=self._urls())
+        return interpreter.reply(target.feed, "unauthorized", failure=failure, urls=self._urls(target.provider))
 
     def _work_later(self, attempt: Attempt) -> None:
         size = len(attempt.request.body)
@@ -220,10 +246,11 @@ class Receiver:
             reply = attempt.provider.interpreter.reply(
                 attempt.feed,
                 verdict,
+                asked=(attempt.request, attempt.connection),
                 reading=reading,
                 outcome=outcome,
                 receipt=shown_receipt,
-                urls=self._urls(),
+                urls=self._urls(attempt.provider, attempt.connection.id),
             )
             return with_delivery(reply, attempt.delivery)
         except Exception:
@@ -246,7 +273,8 @@ class Receiver:
             shown = receipt(self._public_url, raw.id, "unauthorized", 0, (failure,))
         else:
             self._metrics.refused("unknown_connection")
-        return interpreter.reply(target.feed, "unauthorized", failure=failure, receipt=shown, urls=self._urls())
+        urls = self._urls(target.provider)
+        return interpreter.reply(target.feed, "unauthorized", failure=failure, receipt=shown, urls=urls)
 
     def _raw(
         self,
@@ -276,8 +304,8 @@ class Receiver:
             quarantined=quarantined,
         )
 
-    def _urls(self) -> dict[str, str]:
-        return {"public": self._public_url}
+    def _urls(self, provider: LoadedProvider, connection: str = "") -> Callable[[], Mapping[str, Any]]:
+        return lambda: urls_of(provider.interpreter, self._public_url, connection)
 
 
 def _new_id(received_at: datetime) -> str:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
 import orjson
 
-from engine.failures import Refusal, Unauthorized
+from engine.failures import Failure, Refusal, Unauthorized
+from engine.handshakes import refusal_reply
 from engine.interpreter import Interpreter
 from engine.messages import Command, Connection, Outcome, Ref, Reply, Request
 from engine.reading import Reading
+from flows.urls import urls_of
 
 DELIVERY = "0" * 32
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What a request came to. `stages` are milliseconds by stage."""
+    """What a request came to. `stages` are milliseconds by stage; `handshake` names the one that it was, and
+    `shown` is what an operator would see of it."""
 
     verdict: str
     feed: str
@@ -27,10 +30,13 @@ class Trial:
     outcome: Outcome
     reply: Reply
     stages: Mapping[str, float]
+    handshake: str = ""
+    shown: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """The fixed shape of `tiffin provider try --json`."""
+        """The fixed shape of `tiffin provider try --json`, to which a handshake adds its name and what it shows."""
         key = self.reading.key if self.reading else None
+        added = {"handshake": self.handshake, "shown": dict(self.shown)} if self.handshake else {}
         return {
             "verdict": self.verdict,
             "feed": self.feed,
@@ -41,8 +47,9 @@ class Trial:
             "reply": {
                 "status": self.reply.status,
                 "headers": dict(self.reply.headers),
-                "body": _body(self.reply.body),
+                "body": body_of(self.reply),
             },
+            **added,
         }
 
 
@@ -58,11 +65,12 @@ def command_json(command: Command) -> dict[str, Any]:
     }
 
 
-def _body(body: bytes) -> Any:
+def body_of(reply: Reply) -> Any:
+    """The body as people read it: JSON's value, else text; None where there is none."""
     try:
-        return orjson.loads(body) if body else None
+        return orjson.loads(reply.body) if reply.body else None
     except orjson.JSONDecodeError:
-        return body.decode("utf-8", "replace")
+        return reply.body.decode("utf-8", "replace")
 
 
 def try_request(
@@ -77,11 +85,14 @@ def try_request(
     accepted: Collection[str] = (),
     delivery: str = DELIVERY,
 ) -> Trial:
-    """Every stage of a delivery but the storing.
+    """Every stage of a delivery but the storing; or a handshake, where the request is one. `feed` names either.
 
     `create` maps what the provider file would reject, under its external id; `accepted` holds the keys of
     messages that count as done before.
     """
+    shaken = _shaken(interpreter, feed, request, connection, verify)
+    if shaken is not None:
+        return shaken
     stages: dict[str, float] = {}
     reading: Reading | None = None
     started = perf_counter()
@@ -96,7 +107,10 @@ def try_request(
         failure = outcome.failures[0] if verdict == "unauthorized" else None
         shown = {"id": delivery, "commands": len(outcome.commands), "failures": [f.to_json() for f in outcome.failures]}
         receipt = {} if failure else shown
-        reply = interpreter.reply(feed, verdict, reading=reading, outcome=outcome, failure=failure, receipt=receipt)
+        reply = interpreter.reply(
+            feed, verdict, asked=(request, connection), reading=reading, outcome=outcome, failure=failure,
+            receipt=receipt, urls=lambda: urls_of(interpreter, public_url(request), connection.id),
+        )  # fmt: skip
         passed("reply")
         return Trial(verdict, feed, reading, outcome, reply, stages)
 
@@ -127,3 +141,49 @@ def _resolve(ref: Ref, mappings: Mapping[Ref, str], create: bool) -> str | None:
     """The store's own mapping, else the one for all stores; `create` takes stores as they are named."""
     found = mappings.get(ref) or mappings.get(ref._replace(within=""))
     return found or (ref.external_id if create and ref.kind == "store" else None)
+
+
+def public_url(request: Request) -> str:
+    """The server's own URL, which a request's URL begins with."""
+    return request.url.partition(request.path)[0]
+
+
+def _shaken(
+    interpreter: Interpreter, name: str, request: Request, connection: Connection, verify: bool
+) -> Trial | None:
+    """What a handshake comes to; None where the request goes to a feed and is none."""
+    is_feed = name in interpreter.feeds
+    names = interpreter.handshakes_at(request.method, interpreter.feeds[name].path) if is_feed else (name,)
+    met = interpreter.handshakes.met(names, request)
+    if met is None:
+        return None if is_feed else _no_handshake(interpreter, name)
+    one = interpreter.handshakes.by_name[met]
+    feed = name if is_feed else ""
+    outcome = Outcome("ignored")
+    try:
+        if verify:
+            if one.handshake.auth == "none":
+                interpreter.admit(request, connection)
+            else:
+                interpreter.verify(name, request, connection)
+        urls = urls_of(interpreter, public_url(request), connection.id)
+        reply, shown = one.shake(request, connection, urls)
+        return Trial("handshake", feed, None, outcome, reply, {}, met, shown)
+    except Unauthorized as refusal:
+        failure = refusal.failure
+        reply = interpreter.reply(feed, "unauthorized", failure=failure)
+        return Trial("unauthorized", feed, None, Outcome("unauthorized", failures=(failure,)), reply, {}, met)
+    except Refusal as refusal:
+        reply = refusal_reply(refusal.failure)
+        return Trial("rejected", feed, None, Outcome("rejected", failures=(refusal.failure,)), reply, {}, met)
+
+
+def _no_handshake(interpreter: Interpreter, name: str) -> Trial:
+    failure = Failure(
+        "validation",
+        "handshake_not_met",
+        "The request is not this handshake: its method, Content-Type, body or `when` differ.",
+        "Compare it with the handshake in the provider file.",
+        place=str(interpreter.handshakes.by_name[name].handshake.when.scalar.start),
+    )
+    return Trial("rejected", "", None, Outcome("rejected", failures=(failure,)), refusal_reply(failure), {}, name)

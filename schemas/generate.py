@@ -21,7 +21,7 @@ _ID = "https://tiffin.dev/schemas/provider.schema.json"
 def provider_schema() -> dict[str, Any]:
     """The provider file as JSON Schema 2020-12, for editors."""
     made = Provider.model_json_schema(by_alias=True)
-    for part in (made, *made["$defs"].values()):
+    for part in (made, *(one for one in made["$defs"].values() if "properties" in one)):
         part["properties"] = {key: one for key, one in part["properties"].items() if not _unbuilt(one)}
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": _ID}
     made.pop("title", None)
@@ -73,6 +73,8 @@ def reference_text() -> str:
 
 def _section(name: str, schema: Mapping[str, Any]) -> str:
     said = schema.get("description", "").split("\n")[0]
+    if "properties" not in schema:
+        return f"\n## {name}\n\n{said}\n"
     rows = [f"\n## {name}\n\n{said}\n", "| key | what it takes | default | what it does |", "|---|---|---|---|"]
     for key, field in schema.get("properties", {}).items():
         star = "*" if key in schema.get("required", ()) else ""

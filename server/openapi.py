@@ -49,7 +49,7 @@ def openapi(providers: Iterable[Provider], public_url: str, version: str) -> dic
 
 
 def _operation(provider: Provider, name: str, feed: Feed) -> dict[str, Any]:
-    content: dict[str, Any] = {media_type_of(name): {"schema": {}} for name in feed.formats}
+    content: dict[str, Any] = {media_type_of(one): {"schema": {}} for one in feed.formats if one != "none"}
     operation: dict[str, Any] = {
         "operationId": f"{provider.provider}_{name}".replace("-", "_"),
         "tags": [provider.title],
@@ -60,7 +60,7 @@ def _operation(provider: Provider, name: str, feed: Feed) -> dict[str, Any]:
             "413": {"description": "The body is too large."},
         },
     }
-    if feed.method != "GET":
+    if content and feed.method != "GET":
         operation["requestBody"] = {"required": True, "content": content}
     return operation
 

@@ -112,6 +112,9 @@ class Webhooks:
             body.release()
             await self._refuse(target, refused, receive, send)
             return
+        except Unrouted as unrouted:
+            self._metrics.refused(unrouted.reason)
+            reply = _unrouted_reply(unrouted)
         finally:
             body.release()
         await _send(send, reply)
@@ -158,7 +161,10 @@ def _unrouted_reply(unrouted: Unrouted) -> Reply:
     if unrouted.methods:
         document = problem_body(405, "method_not_allowed", "Another method is expected here.")
         return Reply(405, (_PROBLEM, ("allow", ", ".join(sorted(set(unrouted.methods))))), document)
-    return Reply(404, (_PROBLEM,), problem_body(404, unrouted.reason, "No feed has this URL."))
+    detail = "No feed has this URL."
+    if unrouted.reason == "no_handshake":
+        detail = "The request is no handshake that is expected at this URL."
+    return Reply(404, (_PROBLEM,), problem_body(404, unrouted.reason, detail))
 
 
 @lru_cache(1024)

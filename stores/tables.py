@@ -389,6 +389,23 @@ snapshots = Table(
 )
 """The newest snapshot of each scope."""
 
+notices = Table(
+    "notices",
+    metadata,
+    Column("id", _Serial, primary_key=True, autoincrement=True),
+    Column("at", Moment, nullable=False),
+    Column("tenant", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("connection", Text, nullable=False),
+    Column("handshake", Text, nullable=False),
+    Column("peer", Text, nullable=False),
+    Column("shown", LargeBinary, nullable=False),
+    Index("notices_by_handshake", "provider", "connection", "handshake", "id"),
+    # An operator names a notice by its id: SQLite must not give it to another.
+    sqlite_autoincrement=True,
+)
+"""What handshakes said that an operator must see, encrypted. Bounded: the oldest go."""
+
 counters = Table(
     "counters",
     metadata,

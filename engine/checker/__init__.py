@@ -20,6 +20,7 @@ from engine.checker.feeds import feeds
 from engine.checker.fields import fields
 from engine.checker.formats import formats
 from engine.checker.functions import functions
+from engine.checker.handshakes import handshakes
 from engine.checker.idempotency import idempotency
 from engine.checker.inequalities import inequalities
 from engine.checker.issuing import issuing
@@ -31,6 +32,7 @@ from engine.checker.notices import notices
 from engine.checker.parents import parents
 from engine.checker.paths import paths
 from engine.checker.readers import readers
+from engine.checker.replies import replies
 from engine.checker.sampled_lookups import sampled_lookups
 from engine.checker.samples import samples as against_samples
 from engine.checker.secret_names import secret_names
@@ -63,6 +65,8 @@ RULES: tuple[Rule, ...] = (
     feeds,
     formats,
     events,
+    handshakes,
+    replies,
     paths,
     idempotency,
     deltas,

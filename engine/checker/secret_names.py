@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 from engine.checker.authentication import auths, leaves
 from engine.checker.sites import Context
+from engine.model import SecretPart
 from engine.problems import Problem
+from engine.yaml12 import Path
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,62}\Z")
 _RANDOM = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])[A-Za-z0-9+/=]{20,}\Z")
@@ -19,5 +21,19 @@ def secret_names(context: Context) -> Iterator[Problem]:
     for path, auth in auths(context):
         for leaf in leaves(auth, path):
             name, at = getattr(leaf.scheme, "secret", None), (*leaf.path, "secret")
-            if isinstance(name, str) and not context.touched(at) and (not _NAME.match(name) or _RANDOM.match(name)):
-                yield Problem(context.place(at), "secret_name", "this does not look like the name of a secret", _HINT)
+            if isinstance(name, str) and not context.touched(at):
+                yield from _named(context, name, at)
+    for handshake, one in context.provider.handshakes.items():
+        hashed = ("handshakes", handshake, "hash")
+        if one.hash is None or context.touched(hashed):
+            continue
+        if one.hash.key is not None:
+            yield from _named(context, one.hash.key, (*hashed, "key"))
+        for n, part in enumerate(one.hash.of):
+            if isinstance(part, SecretPart):
+                yield from _named(context, part.secret, (*hashed, "of", n, "secret"))
+
+
+def _named(context: Context, name: str, path: Path) -> Iterator[Problem]:
+    if not _NAME.match(name) or _RANDOM.match(name):
+        yield Problem(context.place(path), "secret_name", "this does not look like the name of a secret", _HINT)

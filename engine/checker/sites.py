@@ -13,15 +13,18 @@ from engine.model import (
     Expression,
     Feed,
     FieldSpec,
+    Handshake,
     Idempotency,
     ListField,
     Mapped,
     Provider,
-    Rendered,
     Replies,
+    ReplySpec,
     Rule,
+    ShownUrl,
 )
 from engine.places import Place
+from engine.reply_bodies import expressions
 from engine.salvage import Structure
 from engine.yaml12 import Document, Path
 
@@ -29,7 +32,9 @@ BEFORE_CONNECTION = frozenset({"request"})
 GLOBALS = frozenset({"request", "settings"})
 REPLY_GLOBALS = GLOBALS | {"results", "problem", "receipt", "view", "urls", "issued"}
 
-Role = Literal["connection", "let", "event", "scope", "key", "each", "when", "check", "field", "version", "reply"]
+Role = Literal[
+    "connection", "let", "event", "scope", "key", "each", "when", "check", "field", "version", "reply", "handshake"
+]
 Lets = Mapping[str, Expression]
 
 
@@ -99,6 +104,18 @@ def _sites(provider: Provider) -> Iterator[Site]:
     yield from _reply_sites(provider.replies, "", {})
     for name, feed in provider.feeds.items():
         yield from _feed_sites(name, feed)
+    for handshake in provider.handshakes.values():
+        yield from _handshake_sites(handshake)
+
+
+def _handshake_sites(handshake: Handshake) -> Iterator[Site]:
+    yield Site(handshake.when, "handshake", "", always=BEFORE_CONNECTION)
+    for shown in handshake.show.values():
+        expression = shown.from_ if isinstance(shown, ShownUrl) else shown
+        yield Site(expression, "handshake", "", always=BEFORE_CONNECTION)
+    there = GLOBALS | {"urls"} | ({"hash"} if handshake.hash else set())
+    for expression in _body_expressions(handshake.reply):
+        yield Site(expression, "handshake", "", always=there)
 
 
 def _feed_sites(name: str, feed: Feed) -> Iterator[Site]:
@@ -173,9 +190,12 @@ def _field_sites(spec: FieldSpec, lets: Lets, feed: str) -> Iterator[Site]:
 def _reply_sites(replies: Replies, feed: str, lets: Lets) -> Iterator[Site]:
     for verdict in Replies.model_fields:
         spec = getattr(replies, verdict)
-        for body in (spec.json_, spec.text) if spec else ():
-            if isinstance(body, Rendered):
-                yield Site(body.expr, "reply", feed, always=REPLY_GLOBALS, later=frozenset(lets))
+        for expression in _body_expressions(spec) if spec else ():
+            yield Site(expression, "reply", feed, always=REPLY_GLOBALS, later=frozenset(lets))
+
+
+def _body_expressions(spec: ReplySpec) -> Iterator[Expression]:
+    return expressions((spec.json_, spec.text, spec.xml))
 
 
 def _rule_sites(provider: Provider) -> Iterator[RuleSite]:

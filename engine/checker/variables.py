@@ -40,6 +40,8 @@ def _hint(site: Site, name: str) -> str:
             return "names from let do not reach replies: write the expression out, from $$"
         return f"let names hold from the next line on: define ${name} further up" if site.role == "let" else (
             f"${name} is named by a let that is read only after this")  # fmt: skip
+    if name == "hash" and site.role == "handshake":
+        return "it is there in the reply of a handshake with hash: {algorithm: …, of: […]}"
     if name in REPLY_GLOBALS:
         return "it is there in replies only" if name not in ("request", "settings") else "it is not known this early"
     near = difflib.get_close_matches(name, sorted(site.names), 1)

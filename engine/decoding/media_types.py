@@ -79,15 +79,15 @@ def format_of(accept: tuple[str, ...], headers: Headers, body: bytes) -> str:
         if _contradicts(accept[0], headers.media_type, body):
             raise _unsupported(accept, headers.media_type)
         return accept[0]
-    said = _named(headers.media_type)
+    said = "none" if "none" in accept and not body else _named(headers.media_type)
     if said not in accept:
         raise _unsupported(accept, headers.media_type)
     return said
 
 
 def media_type_of(name: str) -> str:
-    """The usual media type of a format."""
-    return next(media_type for media_type, known in MEDIA_TYPES.items() if known == name)
+    """The usual media type of a format, "" where there is no body."""
+    return next((media_type for media_type, known in MEDIA_TYPES.items() if known == name), "")
 
 
 def _contradicts(accepted: str, media_type: str, body: bytes) -> bool:
@@ -103,7 +103,7 @@ def _named(media_type: str) -> str:
 
 
 def _unsupported(accept: tuple[str, ...], media_type: str) -> Refusal:
-    wanted = [media_type_of(one) for one in accept]
+    wanted = [media_type_of(one) or "no body" for one in accept]
     said = f"Content-Type {shown(media_type)} is not" if media_type else "There is no Content-Type; it is not one"
     return refusal(
         "content_type_unsupported",

@@ -13,9 +13,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from sqlalchemy import ColumnElement, Table, select
 from sqlalchemy import Connection as Transaction
-from sqlalchemy import select
 
+from bus.topics import CATALOG_COMMANDS
 from engine.messages import Connection, Reply, Request
 from flows.journal import database_url, secret_box
 from flows.service import Service
@@ -135,10 +136,15 @@ def commands_of(settings: Settings, delivery: str) -> list[str]:
             id
             for table in (tables.published, tables.outbox)
             for (ids,) in transaction.execute(
-                select(table.c.ids).where(table.c.delivery == delivery).order_by(table.c.id)
+                select(table.c.ids).where(table.c.delivery == delivery, *_of_commands(table)).order_by(table.c.id)
             )
             for id in (json.loads(ids) if isinstance(ids, str) else ids)
         ]
+
+
+def _of_commands(table: Table) -> list[ColumnElement[bool]]:
+    """Beside commands the outbox holds events; only commands are kept once they are published."""
+    return [table.c.topic == CATALOG_COMMANDS] if "topic" in table.c else []
 
 
 def in_flight_of(settings: Settings) -> list[str]:

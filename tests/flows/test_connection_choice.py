@@ -19,10 +19,11 @@ class Provider:
     """A double of an interpreter: a request's body is the secret that signed it."""
 
     def __init__(self, key: str | None = None, has_expression: bool = True) -> None:
-        feed = SimpleNamespace(connection=None)
-        expression = "store" if has_expression else None
-        self.provider = SimpleNamespace(provider="acme", connection=expression, feeds={"stock": feed})
-        self._key = key
+        self.provider = SimpleNamespace(provider="acme")
+        self._key, self._has_expression = key, has_expression
+
+    def chooses_connection(self, feed: str) -> bool:
+        return self._has_expression
 
     def connection_key(self, feed: str, request: Request) -> str | None:
         return self._key

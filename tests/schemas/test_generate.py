@@ -27,7 +27,7 @@ def test_a_provider_file_is_valid_by_the_schema_that_editors_use(file: Path) -> 
     assert list(Draft202012Validator(schemas.schema("provider")).iter_errors(data)) == []
 
 
-@pytest.mark.parametrize("key", ["snapshot", "answer", "handshakes", "fetch"])
+@pytest.mark.parametrize("key", ["snapshot", "answer", "fetch"])
 def test_keys_that_are_not_built_are_not_offered(key: str) -> None:
     defined = json.dumps(schemas.schema("provider")["$defs"]) + json.dumps(
         list(schemas.schema("provider")["else"]["properties"])
