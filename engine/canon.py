@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import jsonschema_rs
-
 Schema = Mapping[str, Any]
 
 
@@ -35,6 +33,13 @@ class FieldSchema:
     description: str
 
 
+def _validator(schema: Schema) -> Any:
+    # Loaded with the first command: an idle server needs neither the library nor what it compiles.
+    import jsonschema_rs
+
+    return jsonschema_rs.validator_for(dict(schema))
+
+
 class CommandSchema:
     """One canonical command. `subject` lists the identity fields that may name the entity, best first."""
 
@@ -48,11 +53,11 @@ class CommandSchema:
 
     @cached_property
     def _one(self) -> Any:
-        return jsonschema_rs.validator_for(dict(self.schema))
+        return _validator(self.schema)
 
     @cached_property
     def _many(self) -> Any:
-        return jsonschema_rs.validator_for({"type": "array", "items": dict(self.schema)})
+        return _validator({"type": "array", "items": dict(self.schema)})
 
     def valid(self, data: Mapping[str, Any]) -> bool:
         return bool(self._one.is_valid(data))

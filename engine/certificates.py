@@ -7,8 +7,6 @@ from datetime import datetime
 from functools import lru_cache
 from urllib.parse import urlsplit
 
-from cryptography import x509
-
 from engine.auth_failures import KeyNeeded, Presented, refused
 from engine.auth_model import Certificate
 from engine.locations import location
@@ -59,6 +57,8 @@ def _pattern(host: str) -> re.Pattern[str]:
 
 @lru_cache(64)
 def _period(pem: bytes) -> tuple[datetime, datetime]:
+    from cryptography import x509
+
     found = x509.load_pem_x509_certificate(pem)
     return found.not_valid_before_utc, found.not_valid_after_utc
 

@@ -16,12 +16,13 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from engine.decoding import decode_plain
+from engine import decoding
 from engine.decoding.media_types import FORM, MEDIA_TYPES, headers_of
 from engine.failures import Failure, Refusal
 from engine.jsonata import EngineName, JsonataError, Limits, Program
 from engine.messages import Connection, Reply, Request
 from engine.model import Handshake, HandshakeHash, HashPart, Provider, SecretPart, Shown, ShownUrl
+from engine.model import Limits as FeedLimits
 from engine.reading import as_text
 from engine.recipes import bytes_to_sign
 from engine.replies import typed
@@ -37,6 +38,7 @@ TEXT_LIMIT = 1024
 REPLY_LIMIT = 65_536
 """The most bytes of any answer to a handshake."""
 
+_BOUNDS = FeedLimits.model_validate({})
 _BEFORE_AUTH = Limits(timeout=0.25, max_steps=500_000, max_string_length=200_000, max_result_size=1_000_000)
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
@@ -105,7 +107,7 @@ class CompiledHandshake:
             return {}
         if headers.media_type != wanted.lower() if wanted else not _is(expected, headers.media_type):
             raise _unlike("Its Content-Type is another one.")
-        return decode_plain(expected, request.body, headers.charset)
+        return decoding.FORMATS[expected](decoding.Body(request.body, headers.charset, None, _BOUNDS, BODY_LIMIT))
 
     def _shown(self, key: str, document: Any, bindings: dict[str, Any]) -> str:
         shown, program = self._show[key]

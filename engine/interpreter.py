@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.addresses import address_allowed
 from engine.auth_model import AnyOf, Auth
@@ -20,7 +20,6 @@ from engine.evaluation import RulesProgram
 from engine.failures import Failure, Refusal, Unauthorized
 from engine.finish import Policy, make_ids, outcome_of
 from engine.handshakes import Handshakes
-from engine.json_web_tokens import Issued, issue
 from engine.jsonata import EngineName, JsonataError, Program
 from engine.messages import Connection, Outcome, Ref, Reply, Request, Result
 from engine.model import Event, Expression, Feed, Provider, Rule
@@ -30,6 +29,9 @@ from engine.replies import ReplyWriter
 from engine.routes import Route
 from engine.signatures import verify
 from engine.unread import all_ignored
+
+if TYPE_CHECKING:
+    from engine.json_web_tokens import Issued
 
 _KINDS_PER_STORE = {"pos": frozenset({"item", "variant", "category", "addon_group", "addon"})}
 _POLICIES: Mapping[str, Policy] = {
@@ -177,6 +179,8 @@ class Interpreter:
         wanted = self.feeds[feed].feed.issue
         if wanted is None:
             return None
+        from engine.json_web_tokens import issue
+
         return issue(wanted.secret, wanted.lifetime, connection.secrets, request.received_at)
 
     def admit(self, request: Request, connection: Connection) -> None:

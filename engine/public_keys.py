@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa, utils
@@ -155,6 +154,9 @@ def _der(scheme: EcdsaScheme, signature: bytes) -> bytes:
 
 def _pem(text: bytes) -> Any:
     if b"BEGIN CERTIFICATE" in text:
+        # Loaded when first needed: it takes some megabytes.
+        from cryptography import x509
+
         return x509.load_pem_x509_certificate(text).public_key()
     if b"PRIVATE KEY" in text:
         return serialization.load_pem_private_key(text, None).public_key()

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import importlib
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -27,15 +28,11 @@ from engine.addresses import address_allowed
 from engine.auth_failures import SAME_TOKEN, KeyNeeded, Presented, Secrets, known, matches, refused, token_at
 from engine.auth_model import AddressScheme, AllOf, AnyOf, Auth, BasicScheme, NoneScheme, TokenScheme
 from engine.failures import Unauthorized
-from engine.json_web_tokens import check_issued, check_jwt
 from engine.locations import Locations, location, locations
-from engine.message_signatures import check_message_signature
 from engine.messages import Request
 from engine.request_parts import Repeated, RequestParts, described
 from engine.signed_requests import check_signed
-from engine.signing import Unsignable, sign
 from engine.signing_keys import UnusableSecret, schemes, schemes_of, secret_names, usable_secret
-from engine.ws_security import check_ws_security
 
 _TELLING = ("allowed", "missing", "unreadable", "malformed", "unknown", "unusable", "unavailable", "mismatch",
             "expired", "tolerance")  # fmt: skip
@@ -129,34 +126,41 @@ def _check_basic(scheme: BasicScheme, shown: Presented) -> None:
         raise refused("credentials_mismatch", sentence, "Configure the same user and password on both sides.")
 
 
+def _later(module: str, name: str) -> Callable[[Any, Presented], None]:
+    """A check whose libraries are loaded when it is first used: most servers never need them."""
+
+    def check(scheme: Any, shown: Presented) -> None:
+        getattr(importlib.import_module(module), name)(scheme, shown)
+
+    return check
+
+
 _SCHEMES: Mapping[str, Callable[[Any, Presented], None]] = {
     "none": _check_none,
     "address": _check_address,
     "token": _check_token,
     "basic": _check_basic,
-    "ws_security": check_ws_security,
-    "jwt": check_jwt,
-    "issued": check_issued,
+    "ws_security": _later("engine.ws_security", "check_ws_security"),
+    "jwt": _later("engine.json_web_tokens", "check_jwt"),
+    "issued": _later("engine.json_web_tokens", "check_issued"),
     "hmac": check_signed,
     "hash": check_signed,
     "rsa": check_signed,
     "ecdsa": check_signed,
     "ed25519": check_signed,
-    "message_signature": check_message_signature,
+    "message_signature": _later("engine.message_signatures", "check_message_signature"),
 }
 
 __all__ = [
     "KeyNeeded",
     "Locations",
     "Secrets",
-    "Unsignable",
     "UnusableSecret",
     "location",
     "locations",
     "schemes",
     "schemes_of",
     "secret_names",
-    "sign",
     "usable_secret",
     "verify",
 ]

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from flows.fetching import Fetcher, FetchFailed
 from flows.logging import logger
 
 KEPT = 24 * 3600.0
@@ -37,7 +36,7 @@ class Certificates:
     def __init__(
         self, fetch: Callable[[str], bytes] | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._fetch, self._clock = fetch or Fetcher().fetch, clock
+        self._fetch, self._clock = fetch or _fetched, clock
         self._kept: dict[str, _Kept] = {}
         self._coming: dict[str, asyncio.Task[None]] = {}
         self._begun: list[float] = []
@@ -61,6 +60,8 @@ class Certificates:
         await asyncio.shield(coming)
 
     async def _get(self, url: str) -> None:
+        from flows.fetching import FetchFailed
+
         now = self._clock()
         self._begun = [at for at in self._begun if now - at < 60]
         if len(self._begun) >= A_MINUTE:
@@ -82,3 +83,10 @@ class Certificates:
             first = min(self._kept, key=lambda one: (bool(self._kept[one].pem), self._kept[one].until))
             del self._kept[first]
         self._kept[url] = kept
+
+
+def _fetched(url: str) -> bytes:
+    # Loaded when first needed: few servers meet certificates, and TLS takes memory.
+    from flows.fetching import Fetcher
+
+    return Fetcher().fetch(url)

@@ -7,7 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from sqlalchemy import MetaData, Table, inspect, select
+from sqlalchemy import column, select, table
+from sqlalchemy.exc import DBAPIError
 
 from stores.database import Database
 
@@ -27,11 +28,17 @@ def newest_version() -> str:
 
 def current_version(database: Database) -> str | None:
     """The version of the database, None for an empty one."""
-    with database.engine.connect() as connection:
-        if not inspect(connection).has_table("alembic_version"):
+    # Not by reflection, whose code and caches take megabytes.
+    try:
+        with database.engine.connect() as connection:
+            found: str | None = connection.scalar(select(column("version_num")).select_from(table("alembic_version")))
+            return found
+    except DBAPIError as error:
+        if database.embedded and "no such table" in str(error.orig):
             return None
-        table = Table("alembic_version", MetaData(), autoload_with=connection)
-        return connection.scalar(select(table.c.version_num))
+        if type(error.orig).__name__ == "UndefinedTable":
+            return None
+        raise
 
 
 def bring_up_to_date(database: Database) -> None:

@@ -9,9 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Dialect, Table, and_, bindparam, delete, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.dialects.postgresql import insert as upsert_postgresql
-from sqlalchemy.dialects.sqlite import insert as upsert_sqlite
 
 from stores import tables as t
 
@@ -41,13 +38,30 @@ class Statements:
     count_of: str  # name → value
 
 
+def insert_of(dialect: Dialect) -> Any:
+    """The dialect's own `insert`, which knows ON CONFLICT; the other dialect is not loaded."""
+    if dialect.name == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert as insert_postgresql
+
+        return insert_postgresql
+    from sqlalchemy.dialects.sqlite import insert as insert_sqlite
+
+    return insert_sqlite
+
+
+def _positional(dialect: Dialect) -> Dialect:
+    if dialect.name == "postgresql":
+        from sqlalchemy.dialects.postgresql import psycopg
+
+        return psycopg.dialect(paramstyle="format")  # type: ignore[no-untyped-call]
+    from sqlalchemy.dialects import sqlite
+
+    return sqlite.dialect(paramstyle="qmark")
+
+
 def statements(dialect: Dialect) -> Statements:
     """The statements for SQLite or PostgreSQL."""
-    postgres = dialect.name == "postgresql"
-    target: Dialect = (
-        postgresql.psycopg.dialect(paramstyle="format") if postgres else sqlite.dialect(paramstyle="qmark")  # type: ignore[no-untyped-call]
-    )
-    upsert: Any = upsert_postgresql if postgres else upsert_sqlite
+    upsert, target = insert_of(dialect), _positional(dialect)
 
     def text(statement: Any) -> str:
         return str(statement.compile(dialect=target))

@@ -10,13 +10,12 @@ from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import Connection, Row, delete, insert, select, tuple_, update
-from sqlalchemy.dialects.postgresql import insert as upsert_postgresql
-from sqlalchemy.dialects.sqlite import insert as upsert_sqlite
 
 from engine.views import Entity, EntityKey, Event
 from engine.views.entities import packed_marks, unpacked_marks
 from stores.outbox import ROW_COMMANDS, pack
 from stores.shards import shard_of
+from stores.statements import insert_of
 from stores.tables import applied, entities, outbox, projections
 
 NAME = "views"
@@ -223,8 +222,7 @@ def _row(entity: Entity) -> dict[str, Any]:
 
 def _put(connection: Connection, table: Any, rows: list[Mapping[str, Any]] | list[dict[str, Any]]) -> None:
     """Inserts rows; those whose key stands are replaced."""
-    upsert: Any = upsert_postgresql if connection.dialect.name == "postgresql" else upsert_sqlite
-    statement = upsert(table)
+    statement = insert_of(connection.dialect)(table)
     keys = {column.name for column in table.primary_key}
     changed = {c.name: statement.excluded[c.name] for c in table.c if c.name not in keys}
     connection.execute(statement.on_conflict_do_update(index_elements=sorted(keys), set_=changed), rows)

@@ -4,8 +4,8 @@
 
 A document holds dict, list, str, bool and None only: every number of a payload is its source text. JSON
 gives an object or a list; a form {name: text, or list of texts}; the row formats {"rows": [...]}; XML
-{root: …}; X12 {"ISA": …, "GS": [...]}; no body {}. Whatever cannot be read is a Refusal of class
-validation; nothing else is raised.
+{root: …}; X12 {"ISA": …, "GS": [...]}; no body {}. Whatever cannot be read is a Refusal of class validation;
+nothing else is raised.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def _xlsx(body: Body) -> Any:
     return workbook.decode(body.data, options=body.options, values=body.limits.values, limit=body.size_limit)
 
 
-def _none(body: Body) -> dict[str, Any]:
+def _nothing(body: Body) -> dict[str, Any]:
     """The empty document of a message that has no body: what it says stands in its URL and headers."""
     if body.data.strip():
         raise refusal("body_unexpected", "The message has a body, where none is expected.", "Send it without a body.")
@@ -69,7 +69,7 @@ FORMATS: dict[str, Callable[[Body], Any]] = {
     "xml": _xml,
     "x12": _x12,
     "xlsx": _xlsx,
-    "none": _none,
+    "none": _nothing,
 }
 
 
@@ -88,13 +88,8 @@ def decode(feed: Feed, request: Request, *, body_limit: int = BODY_LIMIT) -> Any
     return unwrapping.unwrap(document, feed.unwrap) if feed.unwrap else document
 
 
-def decode_plain(name: str, data: bytes, charset: str = "") -> Any:
-    """A body of a format that has no options, within the usual bounds. Raises Refusal."""
-    return FORMATS[name](Body(data, charset, None, Limits(), BODY_LIMIT))
-
-
 def _expanded(feed: Feed, headers: Headers, data: bytes, limit: int) -> bytes:
     return gzip_body.expand(data, headers.encoding, allowed=feed.gzip, limit=limit)
 
 
-__all__ = ["BODY_LIMIT", "FORMATS", "Body", "decode", "decode_plain"]
+__all__ = ["BODY_LIMIT", "FORMATS", "Body", "decode"]

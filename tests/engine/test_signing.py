@@ -12,7 +12,8 @@ from pydantic import TypeAdapter
 from engine.failures import Unauthorized
 from engine.messages import Request
 from engine.model import Auth
-from engine.signatures import Unsignable, sign, verify
+from engine.signatures import verify
+from engine.signing import Unsignable, sign
 
 AUTH: TypeAdapter[Any] = TypeAdapter(Auth)
 SECRETS = {"key": (b"00112233445566778899", b"an older one, not used"), "login": (b"user:password",)}
