@@ -88,7 +88,7 @@ def _handshake_operation(provider: Provider, name: str, one: Handshake, id_: str
 
 
 def _operation(provider: Provider, name: str, feed: Feed) -> dict[str, Any]:
-    content: dict[str, Any] = {media_type_of(name): {"schema": {}} for name in feed.formats if name != "none"}
+    content: dict[str, Any] = {media_type_of(one): {"schema": {}} for one in feed.formats if one != "none"}
     operation: dict[str, Any] = {
         "operationId": f"{provider.provider}_{name}".replace("-", "_"),
         "tags": [provider.title],
@@ -99,7 +99,7 @@ def _operation(provider: Provider, name: str, feed: Feed) -> dict[str, Any]:
             "413": {"description": "The body is too large."},
         },
     }
-    if content:
+    if content and feed.method != "GET":
         operation["requestBody"] = {"required": True, "content": content}
     return operation
 

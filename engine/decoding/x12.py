@@ -129,8 +129,9 @@ class _Open(NamedTuple):
 class _Reader:
     def __init__(self, found: Iterator[Segment], separators: Separators, options: X12Options) -> None:
         self._found = found
-        self._separators = separators
+        self._repetition, self._component = separators.repetition, separators.component
         self._options = options
+        self._known_keys: dict[str, list[str]] = {}
         self._last = 0
 
     def interchange(self) -> dict[str, Any]:
@@ -238,29 +239,31 @@ class _Reader:
             )
 
     def _elements(self, segment: Segment) -> dict[str, Any]:
+        name, _, elements = segment
         found: dict[str, Any] = {}
-        plain = segment.name == "ISA"
-        for position, written in enumerate(segment.elements, start=1):
+        for key, written in zip(self._keys(name, len(elements)), elements, strict=False):
             if written:
-                key = f"{segment.name}{position:02d}"
-                if plain:
-                    found[key] = written
-                else:
-                    self._put(found, key, written)
-        if not plain and (qualifiers := self._options.qualifiers.get(segment.name)):
-            found["by"] = _by_qualifier(segment.elements, qualifiers)
+                found[key] = written
+                if name != "ISA" and (self._component in written or (self._repetition and self._repetition in written)):
+                    self._divide(found, key, written)
+        if name != "ISA" and (qualifiers := self._options.qualifiers.get(name)):
+            found["by"] = _by_qualifier(elements, qualifiers)
         return found
 
-    def _put(self, found: dict[str, Any], key: str, written: str) -> None:
-        _, repetition, component, _ = self._separators
-        if repetition and repetition in written:
-            found[key] = written.split(repetition)
+    def _keys(self, name: str, count: int) -> list[str]:
+        """One text for each key: there are many segments, and few names."""
+        keys = self._known_keys.setdefault(name, [])
+        while len(keys) < count:
+            keys.append(f"{name}{len(keys) + 1:02d}")
+        return keys
+
+    def _divide(self, found: dict[str, Any], key: str, written: str) -> None:
+        if self._repetition and self._repetition in written:
+            found[key] = written.split(self._repetition)
             return
-        found[key] = written
-        if component in written:
-            for n, part in enumerate(written.split(component), start=1):
-                if part:
-                    found[f"{key}_{n}"] = part
+        for n, part in enumerate(written.split(self._component), start=1):
+            if part:
+                found[f"{key}_{n}"] = part
 
 
 def _takes(one: _Open, name: str, outer: list[_Open]) -> bool:
