@@ -15,8 +15,8 @@ from engine.failures import Failure, Refusal
 from engine.jsonata import JsonataError
 from engine.messages import Ref
 from engine.plans import Column, RulePlan, Values
+from engine.presences import Sighting
 from engine.reading import Reading, expression_failure
-from engine.snapshots import Sighting
 from engine.unreadable import Unreadable
 
 

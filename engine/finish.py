@@ -13,7 +13,7 @@ from engine.failures import Failure
 from engine.keys import CommandKeys, RuleKeys, canonical_id
 from engine.messages import Command, EntityVersion, NewMapping, Outcome, Ref, Verdict
 from engine.plans import Column, RulePlan, Values
-from engine.snapshots import Member, Presence, member_of, scope_key
+from engine.presences import Member, Presence, member_of, scope_key
 
 Policy = Literal["reject", "create", "park"]
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from engine.failures import Failure
 
 if TYPE_CHECKING:
-    from engine.snapshots import Presence
+    from engine.presences import Presence
 
 Verdict = Literal[
     "accepted", "partial", "duplicate", "stale", "ignored", "parked", "rejected", "failed", "unauthorized"

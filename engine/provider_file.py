@@ -133,6 +133,7 @@ _HINTS = {
     "event_and_events": "add the one that is missing",
     "nothing_to_do": "add commands:",
     "one_body": "keep one of them",
+    "host_pattern": "such as certs.example.com or *.example.com",
     "header_unnamed": "such as {header_rows: 2} or {header_rows: 0, columns: [sku, qty]}",
 }
 

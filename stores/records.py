@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Literal, NamedTuple
 
 from engine.messages import EntityVersion, IdempotencyKey, NewMapping
-from engine.snapshots import Presence
+from engine.presences import Presence
 
 State = Literal[
     "in_flight", "accepted", "partial", "duplicate", "stale", "ignored", "failed", "parked", "quarantined", "evicted"

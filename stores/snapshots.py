@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete, select, tuple_
 
 from engine.failures import Failure
 from engine.messages import Command
-from engine.snapshots import Member, Presence, retirement
+from engine.presences import Member, Presence, retirement
 from stores.database import upsert
 from stores.records import Conclusion
 from stores.tables import members, snapshots

@@ -21,7 +21,8 @@ from engine.checker import check, load
 from engine.failures import Unauthorized
 from engine.messages import Request
 from engine.public_keys import Asymmetric, family_of
-from engine.signatures import schemes, secret_names, sign, verify
+from engine.signatures import schemes, secret_names, verify
+from engine.signing import sign
 from engine.yaml12 import compose
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "authentication.md"

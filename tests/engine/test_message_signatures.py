@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from engine.messages import Request
-from engine.signatures import sign
+from engine.signing import sign
 from tests.engine.auth_cases import AUTH, KEYS, NOW, SECRETS, code, private_pem, public_pem, request
 
 SHARED = {

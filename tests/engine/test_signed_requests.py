@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.messages import Request
-from engine.signatures import UnusableSecret, schemes_of, secret_names, sign, usable_secret
-from engine.signing import Unsignable
+from engine.signatures import UnusableSecret, schemes_of, secret_names, usable_secret
+from engine.signing import Unsignable, sign
 from tests.engine.auth_cases import AUTH, KEYS, NOW, SECRET, certificate, code, private_pem, public_pem, request
 
 HASH = {"scheme": "hash", "algorithm": "sha256", "sign": ["secret", "raw_body"], "secret": "key",

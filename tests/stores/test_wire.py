@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from engine.messages import IdempotencyKey
-from engine.snapshots import Member, Presence
+from engine.presences import Member, Presence
 from stores import wire
 from stores.records import Conclusion
 
