@@ -25,8 +25,10 @@ class Server(uvicorn.Server):
         self.ready = threading.Event()
 
     async def startup(self, sockets=None) -> None:
-        await super().startup(sockets)
-        self.ready.set()
+        try:
+            await super().startup(sockets)
+        finally:
+            self.ready.set()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -47,6 +49,7 @@ class Running:
         self._thread = threading.Thread(target=self._server.run, daemon=True)
         self._thread.start()
         assert self._server.ready.wait(30)
+        assert self._server.started, "the server did not start: see the log"
         self.port = self._server.port
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=30)
 

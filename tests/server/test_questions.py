@@ -50,6 +50,7 @@ feeds:
       rejected: {status: 400, json: {expr: '{"code": $problem.code}'}}
   list:
     method: GET
+    accept: none
     idempotency: none
     answer:
       goods:
