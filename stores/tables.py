@@ -10,6 +10,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Connection,
     Dialect,
     Index,
     Integer,
@@ -19,6 +20,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    event,
     text,
 )
 
@@ -56,6 +58,22 @@ _Serial = BigInteger().with_variant(Integer(), "sqlite")
 
 metadata = MetaData()
 
+
+def _partial(name: str, *columns: str, where: str, unique: bool = False) -> Index:
+    """An index over the rows for which `where` holds, on either database.
+
+    PostgreSQL is told when tables are made there: to name its option here would load its dialect into every process.
+    """
+    index = Index(name, *columns, unique=unique, sqlite_where=text(where))
+
+    def tell(_table: Any, connection: Connection, **_: Any) -> None:
+        if connection.dialect.name == "postgresql":
+            index.dialect_options["postgresql"]["where"] = text(where)
+
+    event.listen(index, "after_parent_attach", lambda _, table: event.listen(table, "before_create", tell))
+    return index
+
+
 # Tables that are looked up by their key alone have no second tree beside it on SQLite (sqlite_with_rowid).
 
 deliveries = Table(
@@ -78,14 +96,7 @@ deliveries = Table(
     Column("quarantined", Text, nullable=False),
     Column("place", Text, nullable=False, server_default=""),
     Index("deliveries_by_time", "received_at", "id"),
-    Index(
-        "deliveries_quarantined",
-        "connection",
-        "peer",
-        "received_at",
-        sqlite_where=text("quarantined <> ''"),
-        postgresql_where=text("quarantined <> ''"),
-    ),
+    _partial("deliveries_quarantined", "connection", "peer", "received_at", where="quarantined <> ''"),
 )
 """Requests as received. A quarantined one names its auth failure's code. `place`: see stores.payloads."""
 
@@ -137,7 +148,7 @@ keys = Table(
     Column("until", Moment),
     Column("written", Text),
     PrimaryKeyConstraint("tenant", "provider", "key_text"),
-    Index("keys_until", "until", sqlite_where=text("until IS NOT NULL"), postgresql_where=text("until IS NOT NULL")),
+    _partial("keys_until", "until", where="until IS NOT NULL"),
     sqlite_with_rowid=False,
 )
 """Idempotency keys. `delivery` claimed it first; `written`: ids of commands that attempts left undone wrote."""
@@ -183,16 +194,8 @@ mappings = Table(
     Column("valid_from", Moment, nullable=False),
     Column("valid_to", Moment),
     Column("source", Text, nullable=False),
-    Index(
-        "mappings_current",
-        "tenant",
-        "provider",
-        "kind",
-        "external_id",
-        "within",
-        unique=True,
-        sqlite_where=text("valid_to IS NULL"),
-        postgresql_where=text("valid_to IS NULL"),
+    _partial(
+        "mappings_current", "tenant", "provider", "kind", "external_id", "within", where="valid_to IS NULL", unique=True
     ),
     Index("mappings_by_canonical", "tenant", "canonical_id"),
 )
@@ -259,7 +262,7 @@ failures = Table(
     Column("told_at", Moment),
     Index("failures_by_delivery", "delivery"),
     Index("failures_by_cause", "class", "code", "at"),
-    Index("failures_untold", "id", sqlite_where=text("told_at IS NULL"), postgresql_where=text("told_at IS NULL")),
+    _partial("failures_untold", "id", where="told_at IS NULL"),
 )
 """Why deliveries, or elements of them, gave no commands. `data` is JSON as failure.schema.json has it.
 
@@ -390,8 +393,8 @@ entities = Table(
     Column("version", BigInteger, nullable=False),
     PrimaryKeyConstraint("view", "owner", "tenant", "kind", "id"),
     Index("entities_by_id", "id", "kind"),
-    Index("entities_by_item", "item", "owner", sqlite_where=text("item <> ''"), postgresql_where=text("item <> ''")),
-    Index("entities_by_sku", "sku", "owner", sqlite_where=text("sku <> ''"), postgresql_where=text("sku <> ''")),
+    _partial("entities_by_item", "item", "owner", where="item <> ''"),
+    _partial("entities_by_sku", "sku", "owner", where="sku <> ''"),
     sqlite_with_rowid=False,
 )
 """The views: what each entity is now. `owner` is the store, or the merchant for what holds in all its stores."""

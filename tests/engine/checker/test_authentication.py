@@ -66,7 +66,7 @@ def test_nothing_is_said_about_authentication_that_is_sound(found: Found, auth: 
         ("{scheme: address, allow: [203.0.113.0/99]}", "wrong_value"),
         ("{scheme: address, allow: []}", "wrong_value"),
         ("{scheme: rsa, algorithm: sha1, secret: {certificate: {body: u}, hosts: ['*.com']}, signature: {body: s}}",
-         "wrong_value"),
+         "host_pattern"),
         ("{scheme: rsa, algorithm: sha1, secret: {certificate: {body: u}, hosts: []}, signature: {body: s}}",
          "wrong_value"),
         ("{scheme: jwt, header: X, raw_body: true, secret: key, tolerance: 5m}", "one_location"),
