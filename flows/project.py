@@ -36,11 +36,13 @@ class ProjectionPace:
     """How many commands a round takes and how long the projector waits, in seconds.
 
     `rest` is how much longer than a round the projector leaves the processor to others before the next one,
-    while there is more: webhooks come first. `poll` is the longest sleep without a wake-up.
+    while there is more; `busy_rest` the same while many webhooks are written, which come first. `poll` is the
+    longest sleep without a wake-up.
     """
 
     commands: int = 500
     rest: float = 1.0
+    busy_rest: float = 9.0
     gather: float = 0.1
     poll: float = 1.0
     first_backoff: float = 0.5
@@ -94,8 +96,11 @@ class Projector:
         clock: Callable[[], datetime],
         jitter: Callable[[], float],
         log: Log,
+        busy: Callable[[], bool] = lambda: False,
         pace: ProjectionPace | None = None,
     ) -> None:
+        """`busy` says whether others have much to write just now."""
+        self._busy = busy
         self._open_consumer, self._read, self._write = open_consumer, read, write
         self._clock, self._jitter, self._log = clock, jitter, log
         self._pace = pace or ProjectionPace()
@@ -220,7 +225,8 @@ class Projector:
             self._log.info("projection_recovered", failures=self._failures)
             self._failures = 0
         if taken:
-            return max(self._pace.gather, self._pace.rest * (perf_counter() - started)), self._stopping
+            rest = self._pace.busy_rest if self._busy() else self._pace.rest
+            return max(self._pace.gather, rest * (perf_counter() - started)), self._stopping
         return self._pace.poll, self._waking
 
     def _backoff(self, times: int) -> float:

@@ -28,6 +28,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from time import monotonic
 from typing import Any, BinaryIO, NamedTuple, TypeVar
 
 from sqlalchemy import Connection
@@ -120,6 +121,20 @@ def _failed(error: BaseException | None) -> Failed | None:
     return None if error is None else Failed(is_away(error), f"{type(error).__name__}: {getattr(error, 'orig', error)}")
 
 
+class Busy:
+    """Whether more than so many entries a second were written since that was last asked."""
+
+    def __init__(self, written: Callable[[], int], clock: Callable[[], float], rate: float = 500.0) -> None:
+        """`clock` counts seconds."""
+        self._written, self._clock, self._rate = written, clock, rate
+        self._before = (written(), clock())
+
+    def __call__(self) -> bool:
+        before, self._before = self._before, (self._written(), self._clock())
+        count, seconds = (now - then for now, then in zip(self._before, before, strict=True))
+        return count > self._rate * seconds
+
+
 class Writing:
     """Group writer, relay, projection and bus on one database, whatever process they run in."""
 
@@ -182,6 +197,7 @@ class Writing:
             clock=lambda: datetime.now(UTC),
             jitter=random.random,
             log=projection_log,
+            busy=Busy(lambda: self.writer.written, monotonic),
         )
         self.writer.start()
         self.writer.on_commit = self._relay.wake
