@@ -3,10 +3,11 @@ PYTHON ?= python3
 PORT ?= 8000
 ONCE ?=
 PYTEST_ARGS ?= -n 2
+CHAOS_ARGS ?=
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help setup run test check bench services services-stop lock clean
+.PHONY: help setup run test check bench chaos services services-stop lock clean
 
 help: ## shows the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /make \1\t/'
@@ -25,6 +26,9 @@ run: $(STAMP) ## serves with demo data on port 8000 (PORT=…, ONCE=1 ends after
 
 test: $(STAMP) ## runs the tests
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+chaos: $(STAMP) ## kills and stops things under load on real services, and counts what was lost
+	$(BIN)/python -m tests.chaos $(CHAOS_ARGS)
 
 services: $(STAMP) ## installs and starts PostgreSQL, Redis, Kafka and an S3-compatible server for the tests
 	$(BIN)/python -m tests.services start
