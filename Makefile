@@ -4,6 +4,7 @@ PORT ?= 8000
 ONCE ?=
 PYTEST_ARGS ?= -n 2
 CHAOS_ARGS ?=
+PARTS ?=
 BIN := .venv/bin
 STAMP := .venv/.installed
 
@@ -43,8 +44,8 @@ check: $(STAMP) ## lint, types, import directions
 	$(BIN)/python -m schemas.generate --check
 	$(BIN)/python -m cli.reference --check
 
-bench: $(STAMP) ## runs the benchmarks and prints ratios
-	$(BIN)/python -m bench
+bench: $(STAMP) ## runs the benchmarks and prints ratios (PARTS="engine webhook": those alone)
+	$(BIN)/python -m bench $(PARTS)
 
 lock: ## pins every dependency with hashes and without addresses
 	$(BIN)/python -m piptools compile --quiet --generate-hashes --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --strip-extras --allow-unsafe --extra dev --output-file requirements.lock pyproject.toml
