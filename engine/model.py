@@ -309,8 +309,8 @@ class Feed(Node):
 
     path: str | None = Field(
         None,
-        description="The last part of the URL; {name} stands for one segment, read as $request.params.name; "
-        "default: the feed's name.",
+        description="The last part of the URL, with the / at its end if it has one; {name} stands for one segment, "
+        "read as $request.params.name; default: the feed's name.",
     )
     method: str = Field("POST", pattern=r"^[A-Z]+$", description="The HTTP method.")
     accept: AcceptList = Field(
