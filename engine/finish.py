@@ -48,6 +48,16 @@ def make_ids(draft: Draft, resolved: Mapping[Ref, str], provider: str, policies:
     return Ids(known, created, merchant, frozenset(connection.stores), policies)
 
 
+_FACETS = ("switch", "channel", "condition", "batch")
+"""Fields that say of which part of an entity a command tells: parts are ordered each by themselves."""
+
+
+def _ordered(name: str, store: str | None, subject: str, values: Values) -> str:
+    """What the versions of a command put in order."""
+    facets = [f"/{field}={values[field]}" for field in _FACETS if values.get(field)]
+    return f"{name}/{store or ''}/{subject}{''.join(facets)}"
+
+
 Ready = tuple[Element, tuple[str, ...]]
 """An element with its external ids in the order of the plan's `ids`."""
 
@@ -210,7 +220,7 @@ class Finisher:
             commandkey, command_id = next_key(external_store, external, data)
             kafka_key = f"{tenant}/{owner}"
             wrapped = event(head, command_id, commandkey, subject, kafka_key, values.get("source_time"), data)
-            ordered = EntityVersion(f"{name}/{store or ''}/{subject}", *version) if version else None
+            ordered = EntityVersion(_ordered(name, store, subject, values), *version) if version else None
             made.append(
                 Command(command_id, commandkey, name, rule, subject, kafka_key, values, wrapped, index[0], ordered)
             )

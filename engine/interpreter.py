@@ -77,6 +77,11 @@ class CompiledFeed:
     def branch(self, event: str) -> Branch:
         return self.events.get(event, self.plain)
 
+    def ignores(self, event: str) -> bool:
+        """Whether the file says that such an event makes nothing."""
+        said = (self.feed.events or {}).get(event)
+        return said is not None and said.ignore is not None
+
 
 def _branch(name: str, feed: Feed, provider: Provider, canon: Canon, engine: EngineName, event: Event | None) -> Branch:
     rules = {**feed.commands, **(event.commands if event else {})}
@@ -214,6 +219,8 @@ class Interpreter:
         reading = Reading(feed, event, document, scope, key, request, connection)
         if compiled.event is not None and event not in compiled.events:
             return reading._replace(settled=self._otherwise(compiled.feed, event))
+        if compiled.ignores(event):
+            return reading._replace(settled=Outcome("ignored"))
         return reading
 
     def _otherwise(self, feed: Feed, event: str) -> Outcome:
