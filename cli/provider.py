@@ -207,17 +207,25 @@ def _indented(text: str) -> str:
 @click.argument("names", nargs=-1)
 @click.option("--update", is_flag=True, help="Accept what comes out as the new snapshots.")
 @click.option(
+    "--thorough",
+    is_flag=True,
+    help="Also tries machine-made variants of each case, its repetition and its shuffled batch, another clock and "
+    "another hash order, and says what differed.",
+)
+@click.option(
     "--root",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path(),
     help="The checkout that holds tests/golden. [default: here]",
 )
-def test(names: tuple[str, ...], update: bool, root: Path) -> None:
+@json_option
+def test(names: tuple[str, ...], update: bool, thorough: bool, root: Path, as_json: bool) -> None:
     """Runs the golden cases and compares everything that comes out with their snapshots.
 
     \b
     Example:
       tiffin provider test acme
+      tiffin provider test acme --thorough
     """
     tests = root / "tests" / "golden"
     if not tests.is_dir():
@@ -232,7 +240,19 @@ def test(names: tuple[str, ...], update: bool, root: Path) -> None:
         wanted += ["-k", " or ".join(names)]
     if update:
         wanted.append("--snapshot-update")
-    sys.exit(1 if subprocess.run(wanted, cwd=root, check=False).returncode else 0)  # noqa: S603
+    stderr = 2
+    done = subprocess.run(wanted, cwd=root, check=False, stdout=stderr if as_json else None)  # noqa: S603
+    passed = done.returncode == 0
+    report = None
+    if thorough:
+        from cli.thorough import examined
+
+        report = examined(root, names)
+    if as_json:
+        print_json({"passed": passed, **(report.to_json() if report else {})})
+    elif report:
+        report.print()
+    sys.exit(0 if passed and (report is None or report.sound) else 1)
 
 
 @provider.command()

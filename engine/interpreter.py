@@ -336,7 +336,7 @@ class Interpreter:
         event = reading.event if reading else ""
         writer = self.feeds[feed].branch(event).replies if feed else self._replies
         problem = failure or next(iter(outcome.failures if outcome else ()), None)
-        bindings: dict[str, Any] = {"receipt": dict(receipt or {})}
+        bindings: dict[str, Any] = {"receipt": dict(receipt or {}), "verdict": verdict}
         if urls is not None and writer.uses("urls", verdict):
             bindings["urls"] = dict(urls())
         if issued is not None:

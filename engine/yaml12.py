@@ -28,6 +28,7 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
 _TRUE, _FALSE = frozenset({"true", "True", "TRUE"}), frozenset({"false", "False", "FALSE"})
+_ANCHOR = re.compile(r"&[^\s,\[\]{}]+\s*")
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]*)\Z", re.ASCII)
 _CODED = re.compile(r"0o[0-7]+\Z|0x[0-9a-fA-F]+\Z", re.ASCII)
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|(?:0|[1-9][0-9]*)(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z", re.ASCII)
@@ -189,7 +190,7 @@ class _Reader:
             self._refuse_tag(event)
         if isinstance(event, yaml.ScalarEvent):
             plain = event.style is None or event.style == ""
-            node = _Node(_offset(event), _end(event), event.value, plain)
+            node = _Node(self._past_anchor(event), _end(event), event.value, plain)
             self._remember(event.anchor, node)
             self._place(node)
         elif isinstance(event, yaml.AliasEvent):
@@ -228,6 +229,11 @@ class _Reader:
             assert within.node.entries is not None
             within.node.entries.append((within.waiting, node))
             within.waiting = None
+
+    def _past_anchor(self, event: Any) -> int:
+        """Where a scalar begins: libyaml counts the anchor before it as its own."""
+        found = event.anchor and _ANCHOR.match(self.text, _offset(event))
+        return min(found.end(), _end(event)) if found else _offset(event)
 
     def _remember(self, anchor: str | None, node: _Node) -> None:
         if anchor is not None:

@@ -13,7 +13,7 @@ COMPARISONS = frozenset({"=", "!=", "<", ">", "<=", ">="})
 ARITHMETIC = frozenset({"+", "-", "*", "/", "%"})
 _LOOSER = COMPARISONS | {"?", ":", ":=", ",", ";", "~>", "&", "??", "?:", "..", "(", "[", "{", ")", "]", "}"}
 _WORDS = frozenset({"and", "or", "in"})
-_NOT_PAYLOAD = frozenset({"settings", "results", "problem", "receipt", "view", "urls"})
+_NOT_PAYLOAD = frozenset({"settings", "results", "problem", "receipt", "verdict", "view", "urls"})
 
 Kind = Literal["path", "number", "other"]
 

@@ -30,7 +30,7 @@ from engine.yaml12 import Document, Path
 
 BEFORE_CONNECTION = frozenset({"request"})
 GLOBALS = frozenset({"request", "settings"})
-REPLY_GLOBALS = GLOBALS | {"results", "problem", "receipt", "view", "urls", "issued"}
+REPLY_GLOBALS = GLOBALS | {"results", "problem", "receipt", "verdict", "view", "urls", "issued"}
 
 Role = Literal[
     "connection", "let", "event", "scope", "key", "each", "when", "check", "field", "version", "reply", "handshake",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 
 from engine.failures import Failure
 from flows.golden import Case
-from flows.trial import Trial
+from flows.trial import Trial, body_of
 from tests.golden.cases import cases, interpreter_of, run
 
 KNOWN_DIFFERENCES: dict[str, str] = {}
@@ -36,7 +35,7 @@ def _canonical(trial: Trial) -> dict[str, Any]:
         "commands": trial.outcome.commands,
         "mappings": set(trial.outcome.mappings),
         "failures": [_comparable(failure) for failure in trial.outcome.failures],
-        "reply": trial.reply.status if worded else (trial.reply.status, json.loads(trial.reply.body or b"null")),
+        "reply": trial.reply.status if worded else (trial.reply.status, body_of(trial.reply)),
     }
 
 

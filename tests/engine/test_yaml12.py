@@ -94,6 +94,26 @@ def test_aliases_that_explode_are_one_problem():
     assert [code for code, *_ in codes(text)] == ["aliases_explode"]
 
 
+@pytest.mark.parametrize(
+    ("text", "line", "column"),
+    [
+        ("a: &x total\nb: *x", 1, 7),
+        ("a: &x 'total'\nb: *x", 1, 8),
+        ("a: {b: &x total, c: *x}", 1, 11),
+        ("a: &x |-\n  total\nb: *x", 2, 3),
+        ("a: &x\n  total\nb: *x", 2, 3),
+    ],
+)
+def test_a_text_behind_an_anchor_knows_its_place(text, line, column):
+    data = compose(text, "f").data
+    read = data["a"]["b"] if isinstance(data["a"], dict) else data["a"]
+    assert (read.place().line, read.place().column) == (line, column)
+
+
+def test_an_empty_value_behind_an_anchor_is_null():
+    assert compose("a: &x\nb: 1", "f").data == {"a": None, "b": 1}
+
+
 def test_an_alias_stands_for_the_value_of_its_anchor():
     assert compose("a: &l [1, 2]\nb: *l", "f").data == {"a": [1, 2], "b": [1, 2]}
 
