@@ -24,6 +24,7 @@ from bus.consumers import Consumer, Start
 from bus.messages import Stored
 from engine.views import Entity, EntityKey, Event, Received, Unprojectable, events_of, fold, keys_of, read_command
 from flows.relay import Log, Runs
+from flows.turns import Turn
 from stores import views
 from stores.views import Advance, Mark, Moved
 
@@ -97,10 +98,12 @@ class Projector:
         jitter: Callable[[], float],
         log: Log,
         busy: Callable[[], bool] = lambda: False,
+        turn: Turn | None = None,
         pace: ProjectionPace | None = None,
     ) -> None:
-        """`busy` says whether others have much to write just now."""
-        self._busy = busy
+        """`busy` says whether others have much to write just now. `turn` is for a bus that does not share its
+        partitions out among the readers of a group."""
+        self._busy, self._turn, self._ours = busy, turn, turn is None
         self._open_consumer, self._read, self._write = open_consumer, read, write
         self._clock, self._jitter, self._log = clock, jitter, log
         self._pace = pace or ProjectionPace()
@@ -136,6 +139,8 @@ class Projector:
         """One round; returns how many messages it took. Raises what the bus or the database raise."""
         if self._consumer is None:
             self._consumer = self._open_consumer(self._starting)
+        if self._turn is not None and not self._has_turn(self._turn, self._consumer):
+            return 0
         try:
             messages = self._consumer.take(self._pace.commands)
             if messages:
@@ -150,8 +155,16 @@ class Projector:
         self._health = dataclasses.replace(self._health, state="running", last_error="", behind=behind)
         return len(messages)
 
+    def _has_turn(self, turn: Turn, consumer: Consumer) -> bool:
+        before, self._ours = self._ours, turn.mine()
+        if self._ours and not before:
+            consumer.restart()  # another has read on meanwhile
+        return self._ours
+
     def close(self) -> None:
         """Leaves the group of readers."""
+        if self._turn is not None:
+            self._turn.give_back()
         if self._consumer is not None:
             self._consumer.close()
             self._consumer = None

@@ -40,6 +40,7 @@ from flows.failure_relay import FailureRelay
 from flows.logging import configure_logging, logger
 from flows.project import GROUP, ProjectionHealth, Projector
 from flows.relay import Relay, RelayHealth
+from flows.turns import Turn
 from stores import wire
 from stores.database import open_database
 from stores.wire import Failed
@@ -198,6 +199,7 @@ class Writing:
             jitter=random.random,
             log=projection_log,
             busy=Busy(lambda: self.writer.written, monotonic),
+            turn=self._projection_turn(),
         )
         self.writer.start()
         self.writer.on_commit = self._relay.wake
@@ -205,6 +207,12 @@ class Writing:
         self._relay.start()
         self._failures.start()
         self._projector.start()
+
+    def _projection_turn(self) -> Turn | None:
+        """Kafka shares partitions out by itself, and on SQLite there is one process."""
+        if self._start.kafka_bootstrap or self._database.embedded:
+            return None
+        return Turn(GROUP, self._start.relay_owner, self._read, self.writer.call, lambda: datetime.now(UTC))
 
     def stop(self) -> None:
         """Ends the loops after the round in hand, writes what waits and closes everything."""
