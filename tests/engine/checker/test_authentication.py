@@ -80,6 +80,12 @@ def test_a_misuse_is_told(found: Found, auth: str, code: str) -> None:
     assert code in codes(found, auth)
 
 
+def test_a_file_may_say_that_its_provider_signs_no_time(found: Found) -> None:
+    signed = "{scheme: hmac, algorithm: sha256, secret: key, signature: {header: S}%s}"
+    assert codes(found, signed % "") == {"no_replay_protection"}
+    assert codes(found, signed % ", timestamp: none") == set()
+
+
 def test_the_auth_of_a_feed_is_checked_too(found: Found) -> None:
     auth = "    auth: {any: [{scheme: none}, {scheme: token, header: X-Key, secret: key}]}\n"
     assert [(code, line) for code, line, _ in found("    scope:", f"{auth}    scope:")] == [("none_beside_others", 10)]
