@@ -24,7 +24,7 @@ from flows.variants import LIMIT
 _AT_ONCE, _RETRY = timedelta(), timedelta(minutes=7)
 ANOTHER_TIME = timedelta(days=33, hours=7, minutes=11)
 _CLASSES = frozenset(("auth", "mapping", "validation", "processing", "duplicate"))
-_NOTHING_DUE = frozenset(("ignored", "answered", "duplicate", "stale", "handshake"))
+_NOTHING_DUE = frozenset(("ignored", "answered", "duplicate", "stale", "handshake", "issued"))
 
 
 @dataclass(frozen=True)

@@ -61,23 +61,27 @@ def _send(running: Running, connection: str, case: Case) -> list[httpx.Response]
     ]
 
 
-def _own_body(body: object) -> object:
-    """The body that the provider file says, without the time that an acknowledgement carries; None where it is the
-    receipt."""
-    if isinstance(body, str):
-        return _X12_TIME.sub("*…*", body)
+def _own_body(reply: httpx.Response) -> object:
+    """The body that the provider file says; None where it is the receipt."""
+    body = body_of(Reply(reply.status_code, (), reply.content))
     return None if isinstance(body, dict) and {"verdict", "problem"} & body.keys() else body
-
-
-_X12_TIME = re.compile(r"\*(?:\d{6}|\d{8})\*\d{4}\*")
 
 
 @pytest.mark.parametrize("connection", CASES, ids=lambda name: CASES[name].name)
 def test_a_case_over_http_gets_the_reply_of_its_snapshot(sent: Sent, connection: str) -> None:
     for told, reply in zip(run(CASES[connection]), sent.replies[connection], strict=True):
         assert reply.status_code == told.reply.status
-        sent_body = body_of(Reply(reply.status_code, (), reply.content))
-        assert _own_body(sent_body) == _own_body(body_of(told.reply))
+        said = body_of(told.reply)
+        own = None if isinstance(said, dict) and "verdict" in said else said
+        assert _timeless(_own_body(reply)) == _timeless(own)
+
+
+_X12_TIME = re.compile(r"\*(?:\d{6}|\d{8})\*\d{4}\*")
+
+
+def _timeless(body: object) -> object:
+    """Without the times that an X12 acknowledgement carries."""
+    return _X12_TIME.sub("*…*", body) if isinstance(body, str) else body
 
 
 @pytest.mark.parametrize("connection", CASES, ids=lambda name: CASES[name].name)
