@@ -69,26 +69,27 @@ def _send(running: Running, connection: str, case: Case) -> list[httpx.Response]
 
 
 def _own_body(reply: httpx.Response) -> object:
-    """The body that the provider file says, with the id of a case for the delivery's and without the time that an
-    acknowledgement carries; None where it is the receipt."""
+    """The body that the provider file says, with the id of a case for the delivery's; None where it is the receipt."""
     said = reply.content.replace(reply.headers.get("tiffin-delivery", DELIVERY).encode(), DELIVERY.encode())
-    return _without_time(body_of(Reply(reply.status_code, (), said)))
-
-
-def _without_time(body: object) -> object:
-    if isinstance(body, str):
-        return _X12_TIME.sub("*…*", body)
+    body = body_of(Reply(reply.status_code, (), said))
     return None if isinstance(body, dict) and {"verdict", "problem"} & body.keys() else body
-
-
-_X12_TIME = re.compile(r"\*(?:\d{6}|\d{8})\*\d{4}\*")
 
 
 @pytest.mark.parametrize("connection", CASES, ids=lambda name: CASES[name].name)
 def test_a_case_over_http_gets_the_reply_of_its_snapshot(sent: Sent, connection: str) -> None:
     for told, reply in zip(run(CASES[connection]), sent.replies[connection], strict=True):
         assert reply.status_code == told.reply.status
-        assert _own_body(reply) == _without_time(body_of(told.reply))
+        said = body_of(told.reply)
+        own = None if isinstance(said, dict) and "verdict" in said else said
+        assert _timeless(_own_body(reply)) == _timeless(own)
+
+
+_X12_TIME = re.compile(r"\*(?:\d{6}|\d{8})\*\d{4}\*")
+
+
+def _timeless(body: object) -> object:
+    """Without the times that an X12 acknowledgement carries."""
+    return _X12_TIME.sub("*…*", body) if isinstance(body, str) else body
 
 
 @pytest.mark.parametrize("connection", CASES, ids=lambda name: CASES[name].name)
