@@ -18,6 +18,8 @@ _COMMANDS = {
     "failure": ("cli.failure", "failure", "Look at failures, resolve and replay them."),
     "notice": ("cli.notice", "notice", "Codes and addresses that handshakes brought."),
     "archive": ("cli.archive", "archive", "Pack older payloads into object storage; verify them."),
+    "import": ("cli.imports", "import_", "Import a file of any size."),
+    "job": ("cli.job", "job", "Import jobs: look at them, cancel, resume."),
     "tail": ("cli.tail", "tail", "Print the messages of a topic."),
     "view": ("cli.view", "view", "What stores and items are now."),
     "topics": ("cli.topics", "topics", "Create Kafka's topics, or check them."),

@@ -473,3 +473,45 @@ counters = Table(
     Column("value", BigInteger, nullable=False),
 )
 """What is only counted: handshakes, questions, too large, busy, unknown, evicted."""
+
+imports = Table(
+    "imports",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("created_at", Moment, nullable=False),
+    Column("tenant", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("connection", Text, nullable=False),
+    Column("feed", Text, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("headers", LargeBinary, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("peer", Text, nullable=False),
+    Column("format", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("chunk_rows", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("cancel", Boolean, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("lease_until", Moment),
+    Column("attempts", Integer, nullable=False),
+    Column("key_text", Text, nullable=False),
+    Column("chunks", Integer, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("failed", BigInteger, nullable=False),
+    Column("commands", BigInteger, nullable=False),
+    Column("at_byte", BigInteger, nullable=False),
+    Column("seen_bytes", BigInteger, nullable=False),
+    Column("busy_us", BigInteger, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    Column("finished_at", Moment),
+    Column("problem", Text, nullable=False),
+    Index("imports_by_time", "created_at", "id"),
+    Index("imports_by_key", "tenant", "provider", "key_text"),
+)
+"""Jobs that read a file row by row. `chunks`, `rows`, `failed` and `commands` count what is committed; `at_byte` is
+how far into the file that is, `seen_bytes` how much of the file of entities stands for it; `busy_us` is the time
+spent on it so far."""
