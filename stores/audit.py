@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
 import orjson
 from sqlalchemy import Connection, insert, select, update
 
-from stores.tables import audit, audit_end, micros
+from stores.tables import audit, audit_end, micros, moment
 
 _FIRST = "0" * 64
 _CHAIN = "audit"
@@ -93,6 +93,17 @@ def first_broken(connection: Connection) -> tuple[int, int | None]:
 def hash_of(e: Entry) -> str:
     """What the hash of an entry has to be."""
     return _hash(e.at, e.who, e.what, e.target, e.why, e.data, e.previous)
+
+
+def to_line(entry: Entry) -> str:
+    """An entry as one line of JSON; `at` in microseconds since 1970, as the hash covers it."""
+    return orjson.dumps({**asdict(entry), "at": micros(entry.at)}).decode()
+
+
+def from_line(line: str) -> Entry:
+    """What `to_line` wrote. Raises ValueError, TypeError and KeyError."""
+    read = orjson.loads(line)
+    return Entry(**{**read, "at": moment(read["at"])})
 
 
 def holds(connection: Connection, entry: Entry) -> bool:
