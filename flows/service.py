@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import schemas
+from flows.admin_keys import AdminKeys
 from flows.admission import Gate
 from flows.attempts import Attempts
 from flows.certificates import Certificates
@@ -67,6 +68,9 @@ class Service:
         self.limits = Limits(settings.rate_connection, settings.rate_address, settings.rate_burst)
         self._shared: SharedLimits | None = None
         self.owner = secrets.token_hex(8)
+        self.admin_keys = AdminKeys(
+            settings.admin_key, lambda job: self.journal.read(job), lambda job: self.journal.write(job), clock
+        )
         self.providers: Mapping[str, LoadedProvider] = {}
         self.writer: WriterHere | WriterClient | None = None
         self._lock: FolderLock | None = None
