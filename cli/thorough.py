@@ -50,7 +50,7 @@ class Report:
             click.echo(f"{click.style('hash order', fg='red')}  {said}")
         for said in self.by_clock:
             click.echo(f"{click.style('clock', fg='yellow')}  {said}")
-        counts = f"{self.cases} cases, {self.variants} variants"
+        counts = f"{self.cases} case{'' if self.cases == 1 else 's'}, {self.variants} variants"
         click.echo(f"{counts}: {len(self.faults)} faults, {len(self.by_hash_order)} differences by hash order, "
                    f"{len(self.by_clock)} by clock")  # fmt: skip
 

@@ -10,7 +10,7 @@ import orjson
 from engine.drafting import Draft, Element, PassedOver, order_text, payload_path
 from engine.envelope import Envelope
 from engine.failures import Failure
-from engine.keys import CommandKeys, RuleKeys, canonical_id
+from engine.keys import CommandKeys, RuleKeys, Seen, canonical_id
 from engine.messages import Command, EntityVersion, NewMapping, Outcome, Ref, Verdict
 from engine.plans import Column, RulePlan, Values
 from engine.presences import Member, Presence, member_of, scope_key
@@ -69,11 +69,13 @@ def _first(pair: tuple[tuple[int, ...], Any]) -> tuple[int, ...]:
 class Finisher:
     """Turns the elements of one draft into commands."""
 
-    def __init__(self, draft: Draft, ids: Ids, provider: str, revision: int, claim: str, delivery: str) -> None:
+    def __init__(
+        self, draft: Draft, ids: Ids, provider: str, revision: int, claim: str, delivery: str, seen: Seen | None = None
+    ) -> None:
         reading = draft.reading
         self._draft, self._ids = draft, ids
         self._tenant = reading.connection.tenant
-        self._keys = CommandKeys(self._tenant, provider, claim)
+        self._keys = CommandKeys(self._tenant, provider, claim, *(() if seen is None else (seen,)))
         received = reading.request.received_text
         self._envelope = Envelope(self._tenant, provider, reading.feed, revision, delivery, received)
         self.failures: list[Failure] = list(draft.failures)
@@ -427,9 +429,11 @@ def verdict_of(commands: list[Command], failures: Iterable[Failure], parked: boo
     return "failed" if any(failure.cls == "processing" for failure in failing) else "rejected"
 
 
-def outcome_of(draft: Draft, ids: Ids, provider: str, revision: int, claim: str, delivery: str) -> Outcome:
+def outcome_of(
+    draft: Draft, ids: Ids, provider: str, revision: int, claim: str, delivery: str, seen: Seen | None = None
+) -> Outcome:
     """The outcome of a draft; `nothing_emitted` is the caller's to explain."""
-    finisher = Finisher(draft, ids, provider, revision, claim, delivery)
+    finisher = Finisher(draft, ids, provider, revision, claim, delivery, seen)
     commands = [] if draft.refused else finisher.commands()
     verdict = "rejected" if draft.refused else verdict_of(commands, finisher.failures, finisher.parked)
     if verdict not in ("accepted", "partial"):

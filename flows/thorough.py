@@ -21,9 +21,10 @@ from flows.trial import Trial, try_request
 from flows.variant_bodies import Tree, tree_of
 from flows.variants import LIMIT
 
+_AT_ONCE, _RETRY = timedelta(), timedelta(minutes=7)
 ANOTHER_TIME = timedelta(days=33, hours=7, minutes=11)
 _CLASSES = frozenset(("auth", "mapping", "validation", "processing", "duplicate"))
-_NOTHING_DUE = frozenset(("ignored", "answered", "duplicate", "stale", "handshake"))
+_NOTHING_DUE = frozenset(("ignored", "answered", "duplicate", "stale", "handshake", "issued"))
 
 
 @dataclass(frozen=True)
@@ -94,11 +95,21 @@ def _wrong(interpreter: Interpreter, case: Case, body: bytes, canon: Canon) -> I
 
 
 def _repeated(interpreter: Interpreter, case: Case) -> Iterator[Fault]:
-    first, second = (_tried(interpreter, case, case.request.body) for _ in range(2))
-    if (first.reading and first.reading.key) != (second.reading and second.reading.key):
+    """The same bytes once more, at once and some minutes later, as senders retry."""
+    first, second, retried = (
+        _tried(interpreter, _moved(case, after), case.request.body) for after in (_AT_ONCE, _AT_ONCE, _RETRY)
+    )
+    if len({one.reading.key if one.reading else None for one in (first, second, retried)}) > 1:
         yield Fault(case.name, "sent twice", "the idempotency keys differ", case.request.body)
     if [one.id for one in first.outcome.commands] != [one.id for one in second.outcome.commands]:
         yield Fault(case.name, "sent twice", "the ids of the commands differ", case.request.body)
+    keys = [[one.commandkey for one in told.outcome.commands] for told in (first, retried)]
+    if first.verdict == retried.verdict and keys[0] != keys[1]:
+        yield Fault(case.name, "sent twice", "the command keys of a retry differ", case.request.body)
+
+
+def _moved(case: Case, after: timedelta) -> Case:
+    return replace(case, request=replace(case.request, received_at=case.request.received_at + after))
 
 
 def _shuffled(interpreter: Interpreter, case: Case, tree: Tree) -> Iterator[Fault]:
@@ -128,8 +139,7 @@ def _unordered(value: Any) -> Any:
 
 def outcome_of(interpreter: Interpreter, case: Case, *, later: bool = False) -> dict[str, Any]:
     """What a case comes to, in plain values, to be compared with another run of it; `later`: by another clock."""
-    at = case.request.received_at + (ANOTHER_TIME if later else timedelta())
-    told = _tried(interpreter, replace(case, request=replace(case.request, received_at=at)), case.request.body)
+    told = _tried(interpreter, _moved(case, ANOTHER_TIME if later else _AT_ONCE), case.request.body)
     key = told.reading.key if told.reading else None
     return {
         "verdict": told.verdict,

@@ -7,12 +7,14 @@ keeps its types, a table its columns, XML its elements, X12 its segments. Format
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
+from engine.decoding import BODY_LIMIT, gzip_body
 from engine.decoding.charsets import UTF8, text
 from engine.decoding.media_types import format_of, headers_of
 from engine.failures import Refusal
@@ -37,13 +39,26 @@ class Tree(NamedTuple):
 def tree_of(feed: Feed, request: Request) -> Tree | None:
     """The tree of a request's body; None where there is none, it cannot be read, or its format is not varied."""
     headers = headers_of(request.headers)
-    if not request.body or headers.encoding or headers.charset not in ("", *UTF8):
+    if not request.body or headers.charset not in ("", *UTF8):
         return None
     try:
-        read = _CODECS.get(format_of(tuple(feed.formats), headers, request.body))
-        return read(feed, text(request.body, headers.charset)) if read else None
+        body = _expanded(feed, request.body, headers.encoding)
+        read = _CODECS.get(format_of(tuple(feed.formats), headers, body))
+        tree = read(feed, text(body, headers.charset)) if read else None
     except (Refusal, ValueError, LookupError, TypeError, RecursionError, SyntaxError, csv.Error):
         return None  # SyntaxError: of XML
+    return _compressed(tree) if tree and headers.encoding else tree
+
+
+def _expanded(feed: Feed, body: bytes, encoding: str) -> bytes:
+    limit = feed.limits.body or BODY_LIMIT
+    return gzip_body.expand(body, encoding, allowed=feed.gzip, limit=limit) if encoding else body
+
+
+def _compressed(tree: Tree) -> Tree:
+    """A tree whose encoding is compressed, always to the same bytes."""
+    inner = tree.encode
+    return tree._replace(encode=lambda changed: gzip.compress(inner(changed), mtime=0))
 
 
 def _json(feed: Feed, source: str) -> Tree:

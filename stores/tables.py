@@ -374,6 +374,37 @@ audit = Table(
 )
 """What operators did, each entry chained to the one before by its hash."""
 
+audit_end = Table(
+    "audit_end",
+    metadata,
+    Column("chain", Text, primary_key=True),
+    Column("last", BigInteger, nullable=False),
+    Column("hash", Text, nullable=False),
+)
+"""The id and hash of the newest entry of the audit: one removed from its end is missed."""
+
+admin_keys = Table(
+    "admin_keys",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("expires_at", Moment),
+    Column("revoked_at", Moment),
+    Column("last_used_at", Moment),
+    Index(
+        "admin_keys_standing",
+        "name",
+        unique=True,
+        sqlite_where=text("revoked_at IS NULL"),
+        postgresql_where=text("revoked_at IS NULL"),
+    ),
+)
+"""Who may use the admin API. `hash` is that of the token, which is not kept."""
+
 entities = Table(
     "entities",
     metadata,
@@ -473,3 +504,45 @@ counters = Table(
     Column("value", BigInteger, nullable=False),
 )
 """What is only counted: handshakes, questions, too large, busy, unknown, evicted."""
+
+imports = Table(
+    "imports",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("created_at", Moment, nullable=False),
+    Column("tenant", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("connection", Text, nullable=False),
+    Column("feed", Text, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("headers", LargeBinary, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("peer", Text, nullable=False),
+    Column("format", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("chunk_rows", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("cancel", Boolean, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("lease_until", Moment),
+    Column("attempts", Integer, nullable=False),
+    Column("key_text", Text, nullable=False),
+    Column("chunks", Integer, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("failed", BigInteger, nullable=False),
+    Column("commands", BigInteger, nullable=False),
+    Column("at_byte", BigInteger, nullable=False),
+    Column("seen_bytes", BigInteger, nullable=False),
+    Column("busy_us", BigInteger, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    Column("finished_at", Moment),
+    Column("problem", Text, nullable=False),
+    Index("imports_by_time", "created_at", "id"),
+    Index("imports_by_key", "tenant", "provider", "key_text"),
+)
+"""Jobs that read a file row by row. `chunks`, `rows`, `failed` and `commands` count what is committed; `at_byte` is
+how far into the file that is, `seen_bytes` how much of the file of entities stands for it; `busy_us` is the time
+spent on it so far."""

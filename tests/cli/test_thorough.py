@@ -56,7 +56,7 @@ def run(checkout: Path, *arguments: str) -> tuple[int, str]:
 
 def test_sound_cases_are_counted(checkout):
     status, told = run(checkout, "--thorough")
-    assert told.splitlines()[-1] == "1 cases, 11 variants: 0 faults, 0 differences by hash order, 0 by clock"
+    assert told.splitlines()[-1] == "1 case, 11 variants: 0 faults, 0 differences by hash order, 0 by clock"
     assert status == 0
 
 

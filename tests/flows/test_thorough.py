@@ -81,6 +81,11 @@ def test_ids_that_differ_from_sending_to_sending_are_a_fault(monkeypatch):
     assert "corner-stock-usual · sent twice: the ids of the commands differ" in broken(monkeypatch, fresh_ids)
 
 
+def test_a_key_that_hangs_on_the_clock_is_a_fault():
+    told = said(interpreter_of(idempotency={"event_id": ["$arrived"]}))
+    assert "corner-stock-usual · sent twice: the idempotency keys differ" in told
+
+
 def test_a_mapping_that_hangs_on_the_order_of_a_batch_is_a_fault():
     told = said(interpreter_of(each='items#$n.{"id": id, "qty": $string($n)}'))
     assert any(one.startswith("corner-stock-usual · shuffled: UpdateStockLevel") for one in told)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -140,6 +142,15 @@ def test_the_loops_of_an_interchange_are_shuffled_with_what_is_theirs():
     turned = decode(feed, request(tree.encode(tree.shuffle(tree.value)), "application/edi-x12"))
     lines = turned["GS"][0]["ST"][0]["LIN"]
     assert [(line["LIN03"], line["QTY"][0]["QTY02"]) for line in lines] == [("RICE", "9"), ("TEA", "5")]
+
+
+def test_a_compressed_body_is_varied_and_compressed_again():
+    feed = feed_of("json", gzip=True)
+    sent = request(gzip.compress(b'{"items": []}'), "application/json")
+    zipped = replace(sent, headers=(*sent.headers, (b"content-encoding", b"gzip")))
+    tree = tree_of(feed, zipped)
+    assert tree is not None
+    assert decode(feed, replace(zipped, body=tree.encode({"items": [1]}))) == {"items": ["1"]}
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b'"\xff"'], ids=["empty", "broken", "no text"])

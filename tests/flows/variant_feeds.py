@@ -23,7 +23,9 @@ feeds:
   stock:
     accept: {accept}
     unwrap: {unwrap}
-    idempotency: {{payload_hash: {{against: last}}}}
+    gzip: {gzip}
+    let: {{arrived: $request.received_at}}
+    idempotency: {idempotency}
     commands: {{levels: {{command: UpdateStockLevel, each: {each}, fields: {{variant_id: id, quantity: qty}}}}}}
 """
 
@@ -42,11 +44,22 @@ IEA*1*000000907~
 """
 
 
-def interpreter_of(accept: Any = "json", unwrap: tuple[str, ...] = (), each: str = "items") -> Interpreter:
+_LAST = {"payload_hash": {"against": "last"}}
+
+
+def interpreter_of(
+    accept: Any = "json",
+    unwrap: tuple[str, ...] = (),
+    each: str = "items",
+    *,
+    gzip: bool = False,
+    idempotency: Any = _LAST,
+) -> Interpreter:
     """A provider with one feed, stock."""
-    text = _FILE.format(accept=json.dumps(accept), unwrap=json.dumps(list(unwrap)), each=json.dumps(each))
+    said = {"accept": accept, "unwrap": list(unwrap), "each": each, "gzip": gzip, "idempotency": idempotency}
+    text = _FILE.format(**{name: json.dumps(value) for name, value in said.items()})
     return load_text(text, canon()).interpreter
 
 
-def feed_of(accept: Any, unwrap: tuple[str, ...] = ()) -> Feed:
-    return interpreter_of(accept, unwrap).feeds["stock"].feed
+def feed_of(accept: Any, unwrap: tuple[str, ...] = (), *, gzip: bool = False) -> Feed:
+    return interpreter_of(accept, unwrap, gzip=gzip).feeds["stock"].feed

@@ -89,3 +89,13 @@ def test_a_file_may_say_that_its_provider_signs_no_time(found: Found) -> None:
 def test_the_auth_of_a_feed_is_checked_too(found: Found) -> None:
     auth = "    auth: {any: [{scheme: none}, {scheme: token, header: X-Key, secret: key}]}\n"
     assert [(code, line) for code, line, _ in found("    scope:", f"{auth}    scope:")] == [("none_beside_others", 10)]
+
+
+def test_a_token_in_any_part_of_the_reply_is_answered(found: Found) -> None:
+    login = (
+        "feeds:\n  login:\n    auth: {scheme: token, header: X-Key, secret: key}\n    idempotency: none\n"
+        "    issue: {secret: session, lifetime: 1h}\n    replies: {accepted: {json: {data: {token: {expr: %s}}}}}\n"
+    )
+    told = {token: {code for code, _, _ in found("feeds:\n", login % token)} for token in ("$issued.token", "x")}
+    assert "token_not_answered" not in told["$issued.token"]
+    assert "token_not_answered" in told["x"]
