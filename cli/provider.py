@@ -16,6 +16,7 @@ from cli.errors import InputProblem
 from cli.options import json_option, pairs
 from cli.output import print_json, print_table
 from cli.provider_check import check
+from cli.provider_new import new
 from cli.provider_show import show, summary
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def provider() -> None:
 
 provider.add_command(check)
 provider.add_command(show)
+provider.add_command(new)
 
 
 def folder() -> Path:
