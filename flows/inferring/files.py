@@ -173,8 +173,10 @@ def _without(sketches: list[Sketch], failures: list[tuple[str, Failure]]) -> lis
 
 
 def _without_one(sketch: Sketch, failure: Failure) -> Sketch | None:
-    if failure.code == "event_id_missing" or (not failure.rule and sketch.event_id and "key" in failure.code):
+    if failure.code == "key_part_missing":
         return replace(sketch, event_id=None)
+    if failure.code == "scope_missing":
+        return replace(sketch, store=None)
     rule = next((rule for rule in sketch.rules if rule.name == failure.rule), None)
     if rule is None:
         return None
