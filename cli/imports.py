@@ -157,7 +157,7 @@ async def _admitted(
         "",
         datetime.now(UTC),
     )
-    size = os.path.getsize(file)  # noqa: PTH202 nothing here waits long
+    size = os.path.getsize(file)  # noqa: ASYNC240 nothing here waits long
     if size > settings.import_bytes:
         raise InputProblem(f"{file} has {size} bytes; TIFFIN_IMPORT_BYTES allows {settings.import_bytes}")
     with service.importer.spool.incoming() as incoming:
