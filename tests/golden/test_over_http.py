@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import select
 
 from engine.messages import Reply
-from flows.golden import Case
+from flows.golden import PUBLIC_URL, Case
 from flows.journal import secret_box
 from flows.settings import Settings
 from flows.trial import DELIVERY, body_of
@@ -68,9 +68,11 @@ def _send(running: Running, connection: str, case: Case) -> list[httpx.Response]
     ]
 
 
-def _own_body(reply: httpx.Response) -> object:
-    """The body that the provider file says, with the id of a case for the delivery's; None where it is the receipt."""
+def _own_body(reply: httpx.Response, sent: Sent, connection: str) -> object:
+    """The body that the provider file says, with a case's delivery id and URLs for its own; None for the receipt."""
     said = reply.content.replace(reply.headers.get("tiffin-delivery", DELIVERY).encode(), DELIVERY.encode())
+    said = said.replace(sent.settings.public_url.encode(), PUBLIC_URL.encode())
+    said = said.replace(f"/c/{connection}/".encode(), f"/c/{CASES[connection].context.connection.id}/".encode())
     body = body_of(Reply(reply.status_code, (), said))
     return None if isinstance(body, dict) and {"verdict", "problem"} & body.keys() else body
 
@@ -81,7 +83,7 @@ def test_a_case_over_http_gets_the_reply_of_its_snapshot(sent: Sent, connection:
         assert reply.status_code == told.reply.status
         said = body_of(told.reply)
         own = None if isinstance(said, dict) and "verdict" in said else said
-        assert _timeless(_own_body(reply)) == _timeless(own)
+        assert _timeless(_own_body(reply, sent, connection)) == _timeless(own)
 
 
 _X12_TIME = re.compile(r"\*(?:\d{6}|\d{8})\*\d{4}\*")
