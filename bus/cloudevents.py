@@ -18,6 +18,8 @@ import orjson
 PREFIX = "ce_"
 CONTENT_TYPE = "content-type"
 BODY = ("data", "data_base64")
+_DATA = b',"data":'
+_PLAIN = (str, int, bool)
 REQUIRED = ("specversion", "id", "source", "type")
 
 Header = tuple[str, bytes]
@@ -36,12 +38,39 @@ def to_binary(event: bytes) -> tuple[list[Header], bytes]:
 
     Raises NotACloudEvent.
     """
+    if (binary := _data_last(event)) is not None:
+        return binary
     try:
         return _to_binary(_members(event))
     except NotACloudEvent:
         raise
     except (ValueError, IndexError, RecursionError) as error:
         raise NotACloudEvent(f"the event is not a JSON object: {error}") from None
+
+
+def _data_last(event: bytes) -> tuple[list[Header], bytes] | None:
+    """The same for an event as the interpreter writes it: plain attributes, then its data. None for others.
+
+    A quotation mark inside a text is escaped, so what is found first is a member's name; had it stood in an
+    attribute's own object, what is before it would be no JSON.
+    """
+    at = event.find(_DATA)
+    data = event[at + len(_DATA) : -1]
+    if at < 0 or event[-1:] != b"}" or data[:1].isspace() or data[-1:].isspace():
+        return None
+    try:
+        attributes = orjson.loads(event[:at] + b"}")
+        orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return None
+    content_type = attributes.pop("datacontenttype", "application/json")
+    plain = all(type(value) in _PLAIN for value in attributes.values()) and content_type == "application/json"
+    known = all(type(attributes.get(name)) is str and attributes[name] for name in REQUIRED)
+    if not plain or not known or "data" in attributes or "data_base64" in attributes:
+        return None
+    headers = [(PREFIX + name, _text(name, value)) for name, value in attributes.items()]
+    headers.append((CONTENT_TYPE, b"application/json"))
+    return headers, data
 
 
 def _to_binary(members: dict[str, str]) -> tuple[list[Header], bytes]:
