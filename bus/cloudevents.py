@@ -19,7 +19,6 @@ PREFIX = "ce_"
 CONTENT_TYPE = "content-type"
 BODY = ("data", "data_base64")
 _DATA = b',"data":'
-_PLAIN = (str, int, bool)
 REQUIRED = ("specversion", "id", "source", "type")
 
 Header = tuple[str, bytes]
@@ -63,12 +62,21 @@ def _data_last(event: bytes) -> tuple[list[Header], bytes] | None:
         orjson.loads(data)
     except orjson.JSONDecodeError:
         return None
-    content_type = attributes.pop("datacontenttype", "application/json")
-    plain = all(type(value) in _PLAIN for value in attributes.values()) and content_type == "application/json"
-    known = all(type(attributes.get(name)) is str and attributes[name] for name in REQUIRED)
-    if not plain or not known or "data" in attributes or "data_base64" in attributes:
+    if attributes.pop("datacontenttype", "application/json") != "application/json":
         return None
-    headers = [(PREFIX + name, _text(name, value)) for name, value in attributes.items()]
+    headers: list[Header] = []
+    for name, value in attributes.items():
+        if type(value) is str:
+            headers.append((PREFIX + name, value.encode()))
+        elif type(value) is int or type(value) is bool:
+            headers.append((PREFIX + name, _text(name, value)))
+        else:
+            return None
+    for name in REQUIRED:
+        if type(attributes.get(name)) is not str or not attributes[name]:
+            return None
+    if "data" in attributes or "data_base64" in attributes:
+        return None
     headers.append((CONTENT_TYPE, b"application/json"))
     return headers, data
 
