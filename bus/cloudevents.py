@@ -18,6 +18,7 @@ import orjson
 PREFIX = "ce_"
 CONTENT_TYPE = "content-type"
 BODY = ("data", "data_base64")
+_DATA = b',"data":'
 REQUIRED = ("specversion", "id", "source", "type")
 
 Header = tuple[str, bytes]
@@ -36,12 +37,48 @@ def to_binary(event: bytes) -> tuple[list[Header], bytes]:
 
     Raises NotACloudEvent.
     """
+    if (binary := _data_last(event)) is not None:
+        return binary
     try:
         return _to_binary(_members(event))
     except NotACloudEvent:
         raise
     except (ValueError, IndexError, RecursionError) as error:
         raise NotACloudEvent(f"the event is not a JSON object: {error}") from None
+
+
+def _data_last(event: bytes) -> tuple[list[Header], bytes] | None:
+    """The same for an event as the interpreter writes it: plain attributes, then its data. None for others.
+
+    A quotation mark inside a text is escaped, so what is found first is a member's name; had it stood in an
+    attribute's own object, what is before it would be no JSON.
+    """
+    at = event.find(_DATA)
+    data = event[at + len(_DATA) : -1]
+    if at < 0 or event[-1:] != b"}" or data[:1].isspace() or data[-1:].isspace():
+        return None
+    try:
+        attributes = orjson.loads(event[:at] + b"}")
+        orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return None
+    if attributes.pop("datacontenttype", "application/json") != "application/json":
+        return None
+    headers: list[Header] = []
+    for name, value in attributes.items():
+        if type(value) is str:
+            headers.append((PREFIX + name, value.encode()))
+        elif type(value) is int or type(value) is bool:
+            headers.append((PREFIX + name, _text(name, value)))
+        else:
+            return None
+    for name in REQUIRED:
+        if type(attributes.get(name)) is not str or not attributes[name]:
+            return None
+    if "data" in attributes or "data_base64" in attributes:
+        return None
+    headers.append((CONTENT_TYPE, b"application/json"))
+    return headers, data
 
 
 def _to_binary(members: dict[str, str]) -> tuple[list[Header], bytes]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bus.cloudevents import NotACloudEvent, to_binary, to_structured
+from bus.cloudevents import NotACloudEvent, _data_last, _members, _to_binary, to_binary, to_structured
 
 EVENT = {
     "specversion": "1.0",
@@ -157,3 +157,22 @@ def test_a_record_without_a_required_header_is_refused(missing: str) -> None:
 def test_arbitrary_bytes_are_refused(event: bytes) -> None:
     with pytest.raises(NotACloudEvent):
         to_binary(event)
+
+
+attributes = st.dictionaries(
+    st.sampled_from(["specversion", "id", "source", "type", "tenant", "datacontenttype", "data", "data_base64", "x"]),
+    text | st.integers() | st.booleans() | st.none() | st.just("application/json") | st.dictionaries(text, st.just(1)),
+)
+
+
+@given(attributes, data, st.integers(0, 2))
+def test_the_short_way_says_what_the_long_one_says(before: dict[str, Any], data: Any, spaces: int) -> None:
+    head = json.dumps({**EVENT, **before}, separators=(",", ":"))[:-1]
+    event = f'{head},"data":{" " * spaces}{json.dumps(data)}}}'.encode()
+    told = _data_last(event)
+    assert told is None or told == _to_binary(_members(event))
+
+
+def test_an_event_of_the_interpreter_takes_the_short_way() -> None:
+    event = orjson.dumps({**{k: v for k, v in EVENT.items() if k != "data"}, "specrevision": 3})[:-1]
+    assert _data_last(event + b',"data":{"a":"1"}}') is not None
