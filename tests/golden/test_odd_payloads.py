@@ -68,8 +68,8 @@ def _said(failure: Failure) -> tuple[Any, ...]:
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_an_odd_payload_gets_a_verdict_and_never_fails_tiffin(case: Case) -> None:
     (told,) = run(case)
-    assert told.verdict in ("accepted", "partial", "parked", "rejected")
-    assert told.outcome.commands or told.outcome.failures
+    assert told.verdict in ("accepted", "partial", "parked", "rejected", "ignored")
+    assert told.outcome.commands or told.outcome.failures or told.verdict == "ignored"
 
 
 @given(odd_cases())
