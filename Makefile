@@ -3,10 +3,12 @@ PYTHON ?= python3
 PORT ?= 8000
 ONCE ?=
 PYTEST_ARGS ?= -n 2
+CHAOS_ARGS ?=
+PARTS ?=
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help setup run test check bench services services-stop lock clean
+.PHONY: help setup run test check bench chaos services services-stop lock clean
 
 help: ## shows the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /make \1\t/'
@@ -26,6 +28,9 @@ run: $(STAMP) ## serves with demo data on port 8000 (PORT=…, ONCE=1 ends after
 test: $(STAMP) ## runs the tests
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
+chaos: $(STAMP) ## kills and stops things under load on real services, and counts what was lost
+	$(BIN)/python -m tests.chaos $(CHAOS_ARGS)
+
 services: $(STAMP) ## installs and starts PostgreSQL, Redis, Kafka and an S3-compatible server for the tests
 	$(BIN)/python -m tests.services start
 
@@ -39,8 +44,8 @@ check: $(STAMP) ## lint, types, import directions
 	$(BIN)/python -m schemas.generate --check
 	$(BIN)/python -m cli.reference --check
 
-bench: $(STAMP) ## runs the benchmarks and prints ratios
-	$(BIN)/python -m bench
+bench: $(STAMP) ## runs the benchmarks and prints ratios (PARTS="engine webhook": those alone)
+	$(BIN)/python -m bench $(PARTS)
 
 lock: ## pins every dependency with hashes and without addresses
 	$(BIN)/python -m piptools compile --quiet --generate-hashes --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --strip-extras --allow-unsafe --extra dev --output-file requirements.lock pyproject.toml

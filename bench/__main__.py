@@ -1,4 +1,7 @@
-"""`make bench`: everything in one run, interleaved, three rounds; prints medians and ratios."""
+"""`make bench`: everything in one run, interleaved, three rounds; prints medians and ratios.
+
+`python -m bench PART…` measures some parts alone: engine, webhook, postgres, store, relay, flood.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,11 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench import engine_work, load
+from bench import engine_work, load, on_servers
 from bench.servers import ECHO, HANDWRITTEN, SECRET, TIFFIN, Server, prepare
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
@@ -21,19 +25,49 @@ PER_ROUND = 6000 * SECONDS
 OUT = Path("build") / "bench.json"
 
 
-def main() -> int:
+def main(parts: list[str]) -> int:
+    unknown = [part for part in parts if part not in PARTS]
+    if unknown:
+        print(f"There is no part {', '.join(unknown)}; there are: {', '.join(PARTS)}.", file=sys.stderr)
+        return 2
     load.need_wrk()
+    results: dict[str, Any] = {}
+    for name in parts or PARTS:
+        results |= PARTS[name]()
+    OUT.parent.mkdir(exist_ok=True)
+    # A part that was not measured now stays as it was.
+    kept = json.loads(OUT.read_text()) if OUT.exists() else {}
+    OUT.write_text(json.dumps({**kept, **results}, indent=2) + "\n")
+    print(f"written to {OUT}")
+    return 1 if any(part.get("errors") for part in results.values()) else 0
+
+
+def engine() -> dict[str, Any]:
+    """The interpreter's whole work on a menu and on a stock webhook, of hand-written Python's."""
     results: dict[str, Any] = engine_work.run()
     for name in ("engine_menu", "engine_stock"):
-        print(
-            f"{name:14} {results[name]['ms']:9.3f} ms   {results[name]['of_handwritten']:.2f} of hand-written",
-            flush=True,
-        )
-    results["webhook_sqlite"] = webhook()
-    OUT.parent.mkdir(exist_ok=True)
-    OUT.write_text(json.dumps(results, indent=2) + "\n")
-    print(f"written to {OUT}")
-    return 1 if results["webhook_sqlite"]["errors"] else 0
+        told = results[name]
+        print(f"{name:14} {told['ms']:9.3f} ms   {told['of_handwritten']:.2f} of hand-written", flush=True)
+    return results
+
+
+def measured(name: str, measure: Callable[[Path], dict[str, Any] | None]) -> dict[str, Any]:
+    """A part in a folder of its own; {} where its service does not run."""
+    folder = Path(tempfile.mkdtemp(prefix="tiffin-bench-"))
+    try:
+        figures = measure(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    if figures is None:
+        print(f"{name:14} left out: its service does not run (make services)", flush=True)
+        return {}
+    print(f"{name:14} " + "   ".join(f"{key} {value}" for key, value in figures.items()), flush=True)
+    return {name: figures}
+
+
+def on_postgres(folder: Path) -> dict[str, Any] | None:
+    prepare(folder)
+    return on_servers.on_postgres(folder)
 
 
 def webhook() -> dict[str, float]:
@@ -83,5 +117,14 @@ def _summary(found: dict[str, list[load.Figures]]) -> dict[str, float]:
     }
 
 
+PARTS: dict[str, Callable[[], dict[str, Any]]] = {
+    "engine": engine,
+    "webhook": lambda: {"webhook_sqlite": webhook()},
+    "postgres": lambda: measured("webhook_postgres", on_postgres),
+    "store": lambda: measured("full_store", lambda folder: on_servers.on_a_full_store(folder, prepare)),
+    "relay": lambda: measured("relay_kafka", on_servers.relay_on_kafka),
+    "flood": lambda: measured("flood", on_servers.beside_a_flood),
+}
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -1,8 +1,15 @@
 -- Sends each line of a file of pre-signed requests once: "<signature>\t<body>". Wraps round at the end.
+-- BENCH_PAUSE is a pause in milliseconds before each request, so that the rate stays below the most possible.
 local lines, at = {}, 0
+local pause = tonumber(os.getenv("BENCH_PAUSE") or "0")
 
 function init(args)
   for line in io.lines(args[1]) do lines[#lines + 1] = line end
+end
+
+if pause > 0 then
+  -- Spread evenly about the mean, so that the connections do not send all at once.
+  function delay() return math.random(0, 2 * pause) end
 end
 
 function request()

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +21,7 @@ from flows.settings import Settings
 from stores import connections, mappings
 from stores.database import open_database
 from stores.schema import migrate
+from stores.secrets import SecretBox
 
 SECRET = b"a secret of the benchmarks, 32 b"
 PATH = "/v1/integrations/erp/stock/c/bench/levels"
@@ -46,26 +48,32 @@ def prepare(folder: Path) -> None:
     (folder / "providers").mkdir()
     (folder / "providers" / "stock.yaml").write_text((Path(__file__).parent / "stock.yaml").read_text())
     (folder / "tiffin").mkdir(mode=0o700)
-    now = datetime.now(UTC)
     for url in (database_url(settings(folder)), f"sqlite:///{folder / 'handwritten.db'}"):
-        database = open_database(url)
-        migrate(database)
-        with database.engine.connect().execution_options(writing=True) as transaction, transaction.begin():
-            connection = Connection("bench", "bench", "stock", {"signing": (SECRET,)})
-            connections.add(transaction, connection, secret_box(settings(folder)), now)
+        fill(url, secret_box(settings(folder)))
+
+
+def fill(url: str, box: SecretBox, names: Sequence[str] = ("bench",)) -> None:
+    """Tables with a connection of each name, and the store's mapping."""
+    now = datetime.now(UTC)
+    database = open_database(url)
+    migrate(database)
+    with database.engine.connect().execution_options(writing=True) as transaction, transaction.begin():
+        for name in names:
+            connections.add(transaction, Connection(name, name, "stock", {"signing": (SECRET,)}), box, now)
             store = Ref("store", "", load.WAREHOUSE)
-            mappings.set_mapping(transaction, "bench", "stock", store, "sto_bench", now, "bench")
-        database.close()
+            mappings.set_mapping(transaction, name, "stock", store, f"sto_{name}", now, "bench")
+    database.close()
 
 
 class Server:
     """A running server: `url` is where the load goes."""
 
-    def __init__(self, kind: Kind, folder: Path) -> None:
+    def __init__(self, kind: Kind, folder: Path, **settings: str) -> None:
+        """`settings` are TIFFIN_ variables beside the folder's."""
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self._port = free.getsockname()[1]
-        self._kind, self._folder = kind, folder
+        self._kind, self._folder, self._settings = kind, folder, settings
         self.url = f"http://127.0.0.1:{self._port}{PATH}"
 
     def __enter__(self) -> Server:
@@ -76,6 +84,7 @@ class Server:
             "TIFFIN_LOG_LEVEL": "warning",
             "BENCH_FOLDER": str(self._folder),
             "BENCH_SECRET": SECRET.decode(),
+            **self._settings,
         }
         command = [sys.executable, *self._kind.arguments, "--port", str(self._port)]
         self._process = subprocess.Popen(command, env=environment)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
+from time import monotonic, sleep
 from typing import Any, Final, Literal
 
 from confluent_kafka import KafkaError, KafkaException
@@ -20,6 +21,7 @@ Setting = str | int | float | bool
 
 SECONDS: Final = 10.0
 """How long the brokers may take to answer."""
+_LOOK_AGAIN_SECONDS: Final = 0.05
 MESSAGE_BYTES: Final = 1_000_000
 """The producer's message.max.bytes: a topic that takes less refuses whole batches."""
 
@@ -66,6 +68,7 @@ class KafkaTopics:
         """Creates what is missing; what stands is left as it is and examined. Raises BusUnavailable."""
         names = list(names)
         created = self._create([name for name in names if name not in self._layout()], wanted)
+        self._await(created)
         return [
             TopicState(t.name, "created" if t.name in created else t.state, t.partitions, t.replication, t.settings,
                        t.problems)
@@ -104,6 +107,12 @@ class KafkaTopics:
         # librdkafka answers before every broker knows a topic unless it is told to wait for them.
         asked = self._admin.create_topics(new, operation_timeout=SECONDS, request_timeout=2 * SECONDS)
         return {name for name, answer in asked.items() if _created(name, answer)}
+
+    def _await(self, names: Collection[str]) -> None:
+        """Returns when the broker that is asked knows these topics, too: it may hear of them a moment later."""
+        give_up = monotonic() + SECONDS
+        while not self._layout().keys() >= set(names) and monotonic() < give_up:
+            sleep(_LOOK_AGAIN_SECONDS)
 
     def _settings(self, names: list[str]) -> dict[str, dict[str, str]]:
         if not names:

@@ -18,6 +18,8 @@ _COMMANDS = {
     "failure": ("cli.failure", "failure", "Look at failures, resolve and replay them."),
     "notice": ("cli.notice", "notice", "Codes and addresses that handshakes brought."),
     "archive": ("cli.archive", "archive", "Pack older payloads into object storage; verify them."),
+    "import": ("cli.imports", "import_", "Import a file of any size."),
+    "job": ("cli.job", "job", "Import jobs: look at them, cancel, resume."),
     "tail": ("cli.tail", "tail", "Print the messages of a topic."),
     "view": ("cli.view", "view", "What stores and items are now."),
     "topics": ("cli.topics", "topics", "Create Kafka's topics, or check them."),
@@ -25,6 +27,7 @@ _COMMANDS = {
     "migrate": ("cli.upkeep", "migrate", "Bring the database's schema up to date."),
     "doctor": ("cli.upkeep", "doctor", "Say what is wrong with a set-up."),
     "retention": ("cli.retention", "retention", "Remove what has been kept for long enough."),
+    "admin-key": ("cli.admin_key", "admin_key", "Keys of the admin API and the support desk."),
     "audit": ("cli.audit", "audit", "What operators did."),
 }
 

@@ -16,6 +16,8 @@ from cli.errors import InputProblem
 from cli.options import json_option, pairs
 from cli.output import print_json, print_table
 from cli.provider_check import check
+from cli.provider_explain import explain
+from cli.provider_new import new
 from cli.provider_show import show, summary
 
 if TYPE_CHECKING:
@@ -36,6 +38,8 @@ def provider() -> None:
 
 provider.add_command(check)
 provider.add_command(show)
+provider.add_command(new)
+provider.add_command(explain)
 
 
 def folder() -> Path:
@@ -205,7 +209,8 @@ def _indented(text: str) -> str:
 
 @provider.command()
 @click.argument("names", nargs=-1)
-@click.option("--update", is_flag=True, help="Accept what comes out as the new snapshots.")
+@click.option("--update", is_flag=True, help="Show what changed by meaning, and ask whether to accept it.")
+@click.option("--yes", is_flag=True, help="With --update: accept without asking.")
 @click.option(
     "--thorough",
     is_flag=True,
@@ -219,30 +224,23 @@ def _indented(text: str) -> str:
     help="The checkout that holds tests/golden. [default: here]",
 )
 @json_option
-def test(names: tuple[str, ...], update: bool, thorough: bool, root: Path, as_json: bool) -> None:
+def test(names: tuple[str, ...], update: bool, yes: bool, thorough: bool, root: Path, as_json: bool) -> None:
     """Runs the golden cases and compares everything that comes out with their snapshots.
 
     \b
     Example:
       tiffin provider test acme
+      tiffin provider test acme --update
       tiffin provider test acme --thorough
     """
     tests = root / "tests" / "golden"
     if not tests.is_dir():
         raise InputProblem(f"{tests} is not there: golden cases live in a checkout; run this in one, or give --root.")
-    wanted = [sys.executable, "-m", "pytest", "-q", str(tests.relative_to(root))]
-    if names:
-        known = {path.parent.parent.parent.name for path in tests.glob("*/*/*/request.yaml")}
-        if unknown := set(names) - known:
-            raise InputProblem(
-                f"No golden cases for {', '.join(sorted(unknown))}. There are some for: {', '.join(sorted(known))}"
-            )
-        wanted += ["-k", " or ".join(names)]
+    from cli import provider_pins
+
     if update:
-        wanted.append("--snapshot-update")
-    stderr = 2
-    done = subprocess.run(wanted, cwd=root, check=False, stdout=stderr if as_json else None)  # noqa: S603
-    passed = done.returncode == 0
+        sys.exit(0 if provider_pins.update(root, names, yes) else 1)
+    passed = _golden_tests_pass(root, tests, names, as_json)
     report = None
     if thorough:
         from cli.thorough import examined
@@ -253,6 +251,24 @@ def test(names: tuple[str, ...], update: bool, thorough: bool, root: Path, as_js
     elif report:
         report.print()
     sys.exit(0 if passed and (report is None or report.sound) else 1)
+
+
+def _golden_tests_pass(root: Path, tests: Path, names: tuple[str, ...], as_json: bool) -> bool:
+    from cli import provider_pins
+
+    if not (tests / "test_golden.py").exists():
+        return provider_pins.tested(root, names)
+    wanted = [sys.executable, "-m", "pytest", "-q", str(tests.relative_to(root))]
+    if names:
+        known = {path.parent.parent.parent.name for path in tests.glob("*/*/*/request.yaml")}
+        if unknown := set(names) - known:
+            raise InputProblem(
+                f"No golden cases for {', '.join(sorted(unknown))}. There are some for: {', '.join(sorted(known))}"
+            )
+        wanted += ["-k", " or ".join(names)]
+    stderr = 2
+    done = subprocess.run(wanted, cwd=root, check=False, stdout=stderr if as_json else None)  # noqa: S603
+    return done.returncode == 0
 
 
 @provider.command()

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from flows.journal import database_url, secret_box
 from flows.settings import Settings
 from stores.database import Database, open_database
-from stores.schema import migrate
+from stores.schema_version import bring_up_to_date
 from stores.secrets import SecretBox
 
 T = TypeVar("T")
@@ -45,7 +45,7 @@ class Store:
         if settings.embedded:
             settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.database: Database = open_database(database_url(settings))
-        migrate(self.database)
+        bring_up_to_date(self.database)
 
     @property
     def box(self) -> SecretBox:

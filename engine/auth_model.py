@@ -10,7 +10,16 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, Discriminator, Field, Tag, ValidationInfo, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationInfo,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from engine.model_base import Duration, Flag, Node, lenient, shape
@@ -74,6 +83,17 @@ class Timestamp(Selector):
     expires: str | None = Field(
         None, description="At the same place and in the same unit: the time after which the request is void."
     )
+
+
+def _none_said(value: object) -> object:
+    return None if value == "none" else value
+
+
+SignedTime = Annotated[
+    Timestamp | None,
+    BeforeValidator(_none_said, json_schema_input_type=Timestamp | Literal["none"]),
+]
+"""None where a file says nothing of it, or that there is none: the latter is among the fields that were set."""
 
 
 class Keyring(Node):
@@ -209,7 +229,9 @@ class SignedScheme(Node):
         None, description="A list in the JSON body whose elements are signed one by one; body paths then begin there."
     )
     signature: Signature = Field(description="Where the signature stands, and how it is written.")
-    timestamp: Timestamp | None = Field(None, description="When it was signed; without it old messages stay valid.")
+    timestamp: SignedTime = Field(
+        None, description="When it was signed. none: the provider signs no time, and old messages stay valid."
+    )
 
 
 class HmacScheme(SignedScheme):

@@ -10,7 +10,7 @@ import orjson
 from engine.drafting import Draft, Element, PassedOver, order_text, payload_path
 from engine.envelope import Envelope
 from engine.failures import Failure
-from engine.keys import CommandKeys, RuleKeys, canonical_id
+from engine.keys import CommandKeys, RuleKeys, Seen, canonical_id
 from engine.messages import Command, EntityVersion, NewMapping, Outcome, Ref, Verdict
 from engine.plans import Column, RulePlan, Values
 from engine.presences import Member, Presence, member_of, scope_key
@@ -48,6 +48,16 @@ def make_ids(draft: Draft, resolved: Mapping[Ref, str], provider: str, policies:
     return Ids(known, created, merchant, frozenset(connection.stores), policies)
 
 
+_FACETS = ("switch", "channel", "condition", "batch")
+"""Fields that say of which part of an entity a command tells: parts are ordered each by themselves."""
+
+
+def _ordered(name: str, store: str | None, subject: str, values: Values) -> str:
+    """What the versions of a command put in order."""
+    facets = [f"/{field}={values[field]}" for field in _FACETS if values.get(field)]
+    return f"{name}/{store or ''}/{subject}{''.join(facets)}"
+
+
 Ready = tuple[Element, tuple[str, ...]]
 """An element with its external ids in the order of the plan's `ids`."""
 
@@ -59,11 +69,13 @@ def _first(pair: tuple[tuple[int, ...], Any]) -> tuple[int, ...]:
 class Finisher:
     """Turns the elements of one draft into commands."""
 
-    def __init__(self, draft: Draft, ids: Ids, provider: str, revision: int, claim: str, delivery: str) -> None:
+    def __init__(
+        self, draft: Draft, ids: Ids, provider: str, revision: int, claim: str, delivery: str, seen: Seen | None = None
+    ) -> None:
         reading = draft.reading
         self._draft, self._ids = draft, ids
         self._tenant = reading.connection.tenant
-        self._keys = CommandKeys(self._tenant, provider, claim)
+        self._keys = CommandKeys(self._tenant, provider, claim, *(() if seen is None else (seen,)))
         received = reading.request.received_text
         self._envelope = Envelope(self._tenant, provider, reading.feed, revision, delivery, received)
         self.failures: list[Failure] = list(draft.failures)
@@ -210,7 +222,7 @@ class Finisher:
             commandkey, command_id = next_key(external_store, external, data)
             kafka_key = f"{tenant}/{owner}"
             wrapped = event(head, command_id, commandkey, subject, kafka_key, values.get("source_time"), data)
-            ordered = EntityVersion(f"{name}/{store or ''}/{subject}", *version) if version else None
+            ordered = EntityVersion(_ordered(name, store, subject, values), *version) if version else None
             made.append(
                 Command(command_id, commandkey, name, rule, subject, kafka_key, values, wrapped, index[0], ordered)
             )
@@ -417,9 +429,11 @@ def verdict_of(commands: list[Command], failures: Iterable[Failure], parked: boo
     return "failed" if any(failure.cls == "processing" for failure in failing) else "rejected"
 
 
-def outcome_of(draft: Draft, ids: Ids, provider: str, revision: int, claim: str, delivery: str) -> Outcome:
+def outcome_of(
+    draft: Draft, ids: Ids, provider: str, revision: int, claim: str, delivery: str, seen: Seen | None = None
+) -> Outcome:
     """The outcome of a draft; `nothing_emitted` is the caller's to explain."""
-    finisher = Finisher(draft, ids, provider, revision, claim, delivery)
+    finisher = Finisher(draft, ids, provider, revision, claim, delivery, seen)
     commands = [] if draft.refused else finisher.commands()
     verdict = "rejected" if draft.refused else verdict_of(commands, finisher.failures, finisher.parked)
     if verdict not in ("accepted", "partial"):

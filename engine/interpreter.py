@@ -14,13 +14,14 @@ from engine.addresses import address_allowed
 from engine.auth_model import AnyOf, Auth
 from engine.canon import Canon
 from engine.compiler import compile_elements
-from engine.decoding import decode
+from engine.decoding import decode, unwrapping
 from engine.drafting import Draft, draft
 from engine.evaluation import RulesProgram
 from engine.failures import Failure, Refusal, Unauthorized
 from engine.finish import Policy, make_ids, outcome_of
 from engine.handshakes import Handshakes
 from engine.jsonata import EngineName, JsonataError, Program
+from engine.keys import Seen
 from engine.messages import Connection, Outcome, Ref, Reply, Request, Result
 from engine.model import Event, Expression, Feed, Provider, Rule
 from engine.plans import Local, RulePlan, make_plans
@@ -76,6 +77,11 @@ class CompiledFeed:
 
     def branch(self, event: str) -> Branch:
         return self.events.get(event, self.plain)
+
+    def ignores(self, event: str) -> bool:
+        """Whether the file says that such an event makes nothing."""
+        said = (self.feed.events or {}).get(event)
+        return said is not None and said.ignore is not None
 
 
 def _branch(name: str, feed: Feed, provider: Provider, canon: Canon, engine: EngineName, event: Event | None) -> Branch:
@@ -205,15 +211,26 @@ class Interpreter:
         """Document, event, scope and key. Raises Refusal."""
         compiled = self.feeds[feed]
         request = compiled.route.routed(request)
-        document = decode(compiled.feed, request)
+        return self._read(compiled, decode(compiled.feed, request), request, connection)
+
+    def read_part(self, feed: str, document: Any, request: Request, connection: Connection) -> Reading:
+        """The same for a document that was decoded before: a part of a file that is never held whole."""
+        compiled = self.feeds[feed]
+        if compiled.feed.unwrap:
+            document = unwrapping.unwrap(document, compiled.feed.unwrap)
+        return self._read(compiled, document, compiled.route.routed(request), connection)
+
+    def _read(self, compiled: CompiledFeed, document: Any, request: Request, connection: Connection) -> Reading:
         event = ""
         if compiled.event is not None:
             event = as_text(compiled.event.evaluate(document, request, connection).get("e")) or ""
         branch = compiled.branch(event)
         scope, key = branch.head.read(document, request, connection, self.provider.provider)
-        reading = Reading(feed, event, document, scope, key, request, connection)
+        reading = Reading(compiled.name, event, document, scope, key, request, connection)
         if compiled.event is not None and event not in compiled.events:
             return reading._replace(settled=self._otherwise(compiled.feed, event))
+        if compiled.ignores(event):
+            return reading._replace(settled=Outcome("ignored"))
         return reading
 
     def _otherwise(self, feed: Feed, event: str) -> Outcome:
@@ -262,16 +279,24 @@ class Interpreter:
         branch = self.feeds[feed].branch(event)
         return tuple(make_plans(branch.rules, self.provider, self._canon, local, self._per_store))
 
-    def finish(self, drafted: Draft, resolved: Mapping[Ref, str], delivery: str, claimant: str = "") -> Outcome:
+    def finish(
+        self,
+        drafted: Draft,
+        resolved: Mapping[Ref, str],
+        delivery: str,
+        claimant: str = "",
+        seen: Seen | None = None,
+    ) -> Outcome:
         """The outcome of a draft. A draft is finished once: its values are filled in place.
 
-        `claimant` is the delivery whose key this one takes over, "" where it claims its own.
+        `claimant` is the delivery whose key this one takes over, "" where it claims its own. `seen` tells of the
+        commands of a message's other parts.
         """
         reading = drafted.reading
         provider = self.provider
         ids = make_ids(drafted, resolved, provider.provider, self._policies)
         claim = _claim(reading, claimant or delivery)
-        outcome = outcome_of(drafted, ids, provider.provider, provider.revision, claim, delivery)
+        outcome = outcome_of(drafted, ids, provider.provider, provider.revision, claim, delivery, seen)
         if outcome.verdict == "parked" and not outcome.failures:
             if any(presence.whole for presence in outcome.presences):
                 return outcome._replace(verdict="accepted")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -80,16 +80,26 @@ def _without(value: Any, paths: list[list[str]]) -> Any:
     return kept
 
 
-class CommandKeys:
-    """Keys and ids of one delivery's commands. `claim` is its idempotency key, made unique where needed."""
+Seen = Callable[[str], dict[str, int]]
+"""How many commands of a rule each entity has had: {what names the entity: count}, which is then kept up to date."""
 
-    def __init__(self, tenant: str, provider: str, claim: str) -> None:
+
+def _none_seen(_: str) -> dict[str, int]:
+    return {}
+
+
+class CommandKeys:
+    """Keys and ids of one delivery's commands. `claim` is its idempotency key, made unique where needed; `seen`
+    tells of commands of the same claim that were made before, of other parts of one message."""
+
+    def __init__(self, tenant: str, provider: str, claim: str, seen: Seen = _none_seen) -> None:
         self._base = hashlib.blake2b(_prefixed((tenant, provider, claim)), digest_size=_SIZE)
+        self._seen = seen
 
     def of_rule(self, rule: str) -> RuleKeys:
         hashed = self._base.copy()
         hashed.update(_rule_name(rule))
-        return RuleKeys(hashed)
+        return RuleKeys(hashed, self._seen(rule))
 
 
 @lru_cache(4096)
@@ -100,9 +110,9 @@ def _rule_name(rule: str) -> bytes:
 class RuleKeys:
     """Keys and ids of the commands of one rule: what they share is hashed once."""
 
-    def __init__(self, hashed: hashlib.blake2b) -> None:
+    def __init__(self, hashed: hashlib.blake2b, seen: dict[str, int]) -> None:
         self._hashed = hashed
-        self._seen: dict[str, int] = {}
+        self._seen = seen
 
     def pass_over(self, store: str, ids: Sequence[str]) -> None:
         """Counts an element that gives no command: once it is mended, the others keep their keys."""

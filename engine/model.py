@@ -251,6 +251,13 @@ class Event(Node):
     idempotency: Recipe | None = Field(None, description="Instead of the feed's.")
     commands: dict[str, Rule] = Field(default_factory=dict, description="What to do, by rule.")
     replies: Replies = Field(default_factory=lambda: Replies(), description="Before the feed's.")
+    ignore: str | None = Field(None, min_length=1, description="Such a message makes nothing; why, for a person.")
+
+    @model_validator(mode="after")
+    def _ignored_alone(self, info: ValidationInfo) -> Event:
+        if self.ignore is not None and self.commands and not _lenient(info):
+            raise PydanticCustomError("ignored_with_commands", "an event that is ignored has no commands")
+        return self
 
 
 class Limits(Node):
@@ -302,8 +309,8 @@ class Feed(Node):
 
     path: str | None = Field(
         None,
-        description="The last part of the URL; {name} stands for one segment, read as $request.params.name; "
-        "default: the feed's name.",
+        description="The last part of the URL, with the / at its end if it has one; {name} stands for one segment, "
+        "read as $request.params.name; default: the feed's name.",
     )
     method: str = Field("POST", pattern=r"^[A-Z]+$", description="The HTTP method.")
     accept: AcceptList = Field(

@@ -116,6 +116,7 @@ def _problem(document: Document, mistake: Mistake) -> Problem:
 
 OF_A_MAPPING = frozenset(
     {"not_built", "one_location", "of_or_except", "window_or_last", "one_strategy", "event_and_events",
+     "ignored_with_commands",
      "otherwise_missing", "nothing_to_do", "one_body", "header_unnamed"}
 )  # fmt: skip
 """Errors about a mapping as a whole: its key is shown."""
@@ -131,6 +132,7 @@ _HINTS = {
     "one_location": "keep one of them",
     "of_or_except": "keep one of them",
     "event_and_events": "add the one that is missing",
+    "ignored_with_commands": "remove either",
     "nothing_to_do": "add commands:",
     "one_body": "keep one of them",
     "host_pattern": "such as certs.example.com or *.example.com",

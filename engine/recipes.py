@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
 from engine.model_base import Node
@@ -60,6 +60,26 @@ def bytes_to_sign(
     Raises PartError, and Malformed for a named part that stands twice.
     """
     return _joined(recipe, Ingredients(parts, signed, left_out, secret))
+
+
+class StreamedBody(Protocol):
+    """A body that is too large to be held: it stands in a request's `body` while the request is verified."""
+
+    def blocks(self) -> Iterable[bytes]:
+        """Its bytes in order, a piece at a time; each call begins anew."""
+
+
+def pieces_to_sign(
+    recipe: Iterable[RecipePart], parts: RequestParts, signed: Signed, left_out: tuple[str, str], secret: bytes
+) -> Iterable[bytes]:
+    """The same as `bytes_to_sign`, a piece at a time, for a request whose body is a StreamedBody."""
+    of = Ingredients(parts, signed, left_out, secret)
+    for part in recipe:
+        if part == "raw_body":
+            body: StreamedBody = parts.request.body  # type: ignore[assignment]
+            yield from body.blocks()
+        else:
+            yield _bytes_of(part, of)
 
 
 def holds(recipe: Iterable[RecipePart], word: str) -> bool:

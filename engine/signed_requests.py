@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -20,7 +21,7 @@ from engine.auth_model import (
 from engine.certificates import key_of
 from engine.locations import location
 from engine.public_keys import Asymmetric, PublicKey, family_of, verifies
-from engine.recipes import bytes_to_sign, digest_of
+from engine.recipes import bytes_to_sign, digest_of, pieces_to_sign
 from engine.request_parts import BodyUnread, PartError, Repeated, RequestParts, described
 from engine.signature_values import Malformed, Signed
 from engine.signing_keys import key_object, keys
@@ -121,14 +122,34 @@ def value_at(parts: RequestParts, signed: Signed, where: Any, name: str) -> byte
 
 
 def _match_hmac(scheme: HmacScheme, shown: Presented, signed: Signed, message: Message) -> bool:
+    if not isinstance(shown.parts.request.body, bytes):
+        return _match_streamed(scheme, shown, signed, lambda key: hmac.new(key, digestmod=scheme.algorithm))
     data = message(b"")
     found = keys_for(scheme, shown, signed)
     return matches(signed.candidates, [hmac.digest(key, data, scheme.algorithm) for key in found])
 
 
 def _match_hash(scheme: HashScheme, shown: Presented, signed: Signed, message: Message) -> bool:
+    if not isinstance(shown.parts.request.body, bytes):
+        return _match_streamed(scheme, shown, signed, lambda _: _hash(scheme.algorithm))
     found = keys_for(scheme, shown, signed)
     return matches(signed.candidates, [digest_of(scheme.algorithm, message(secret)) for secret in found])
+
+
+def _match_streamed(
+    scheme: HmacScheme | HashScheme, shown: Presented, signed: Signed, begin: Callable[[bytes], Any]
+) -> bool:
+    found = []
+    for key in keys_for(scheme, shown, signed):
+        hashed = begin(key)
+        for piece in pieces_to_sign(scheme.sign, shown.parts, signed, location(scheme.signature), key):
+            hashed.update(piece)
+        found.append(hashed.digest())
+    return matches(signed.candidates, found)
+
+
+def _hash(name: str) -> Any:
+    return hashlib.blake2b(digest_size=64) if name == "blake2b_512" else hashlib.new(name, usedforsecurity=False)
 
 
 def _match_public(scheme: Asymmetric, shown: Presented, signed: Signed, message: Message) -> bool:

@@ -109,6 +109,12 @@ class Metrics:
         self._recovered = Counter(
             "tiffin_recovered", "Deliveries taken over from a process that died.", registry=self.registry
         )
+        self._imports = Counter(
+            "tiffin_imports", "Import jobs that ended.", ("provider", "feed", "state"), registry=self.registry
+        )
+        self._import_rows = Counter(
+            "tiffin_import_rows", "Rows of import jobs.", ("provider", "feed", "result"), registry=self.registry
+        )
         self._answered = lru_cache(4096)(self._deliveries.labels)
         self._written = lru_cache(1024)(self._commands.labels)
 
@@ -122,6 +128,15 @@ class Metrics:
 
     def failed(self, provider: str, feed: str, cls: str) -> None:
         self._failures.labels(provider, feed, cls).inc()
+
+    def imported(self, provider: str, feed: str, rows: int, failed: int) -> None:
+        """A chunk of an import job: so many rows, so many of which failed."""
+        self._import_rows.labels(provider, feed, "read").inc(rows - failed)
+        self._import_rows.labels(provider, feed, "failed").inc(failed)
+
+    def import_ended(self, provider: str, feed: str, state: str) -> None:
+        """`state` is one of those in which a job ends."""
+        self._imports.labels(provider, feed, state).inc()
 
     def refused(self, reason: Refused, count: int = 1) -> None:
         self._refused.labels(reason).inc(count)

@@ -24,6 +24,7 @@ from bus.consumers import Consumer, Start
 from bus.messages import Stored
 from engine.views import Entity, EntityKey, Event, Received, Unprojectable, events_of, fold, keys_of, read_command
 from flows.relay import Log, Runs
+from flows.turns import Turn
 from stores import views
 from stores.views import Advance, Mark, Moved
 
@@ -36,11 +37,13 @@ class ProjectionPace:
     """How many commands a round takes and how long the projector waits, in seconds.
 
     `rest` is how much longer than a round the projector leaves the processor to others before the next one,
-    while there is more: webhooks come first. `poll` is the longest sleep without a wake-up.
+    while there is more; `busy_rest` the same while many webhooks are written, which come first. `poll` is the
+    longest sleep without a wake-up.
     """
 
     commands: int = 500
     rest: float = 1.0
+    busy_rest: float = 9.0
     gather: float = 0.1
     poll: float = 1.0
     first_backoff: float = 0.5
@@ -94,8 +97,13 @@ class Projector:
         clock: Callable[[], datetime],
         jitter: Callable[[], float],
         log: Log,
+        busy: Callable[[], bool] = lambda: False,
+        turn: Turn | None = None,
         pace: ProjectionPace | None = None,
     ) -> None:
+        """`busy` says whether others have much to write just now. `turn` is for a bus that does not share its
+        partitions out among the readers of a group."""
+        self._busy, self._turn, self._ours = busy, turn, turn is None
         self._open_consumer, self._read, self._write = open_consumer, read, write
         self._clock, self._jitter, self._log = clock, jitter, log
         self._pace = pace or ProjectionPace()
@@ -131,6 +139,8 @@ class Projector:
         """One round; returns how many messages it took. Raises what the bus or the database raise."""
         if self._consumer is None:
             self._consumer = self._open_consumer(self._starting)
+        if self._turn is not None and not self._has_turn(self._turn, self._consumer):
+            return 0
         try:
             messages = self._consumer.take(self._pace.commands)
             if messages:
@@ -145,8 +155,16 @@ class Projector:
         self._health = dataclasses.replace(self._health, state="running", last_error="", behind=behind)
         return len(messages)
 
+    def _has_turn(self, turn: Turn, consumer: Consumer) -> bool:
+        before, self._ours = self._ours, turn.mine()
+        if self._ours and not before:
+            consumer.restart()  # another has read on meanwhile
+        return self._ours
+
     def close(self) -> None:
         """Leaves the group of readers."""
+        if self._turn is not None:
+            self._turn.give_back()
         if self._consumer is not None:
             self._consumer.close()
             self._consumer = None
@@ -220,7 +238,8 @@ class Projector:
             self._log.info("projection_recovered", failures=self._failures)
             self._failures = 0
         if taken:
-            return max(self._pace.gather, self._pace.rest * (perf_counter() - started)), self._stopping
+            rest = self._pace.busy_rest if self._busy() else self._pace.rest
+            return max(self._pace.gather, rest * (perf_counter() - started)), self._stopping
         return self._pace.poll, self._waking
 
     def _backoff(self, times: int) -> float:

@@ -20,7 +20,7 @@ from bus.topics import CATALOG_COMMANDS
 from flows.project import as_command, project, standing
 from stores import views
 from stores.database import Database, open_database
-from stores.schema import migrate
+from stores.schema_version import bring_up_to_date
 
 AT_ONCE = 2000
 MOST_CATCHES = 20
@@ -58,7 +58,7 @@ def rebuild(bus: Bus, folder: Path, reading: Transaction, writing: Transaction, 
     with tempfile.TemporaryDirectory(prefix="rebuild-", dir=folder) as scratch:
         made = open_database(f"sqlite:///{Path(scratch) / 'views.db'}")
         try:
-            migrate(made)
+            bring_up_to_date(made)
             return _rebuild(bus, made, reading, writing, replace)
         finally:
             made.close()

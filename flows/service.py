@@ -10,11 +10,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 import schemas
+from flows.admin_keys import AdminKeys
 from flows.admission import Gate
 from flows.attempts import Attempts
 from flows.certificates import Certificates
 from flows.connections import Directory
 from flows.folder import FolderLock
+from flows.importing.jobs import Importer
+from flows.importing.sources import EXPANDED_TIMES
+from flows.importing.spool import Spool
 from flows.journal import Journal, StoreUnavailable, database_url, secret_box
 from flows.limits import Limits
 from flows.logging import logger
@@ -64,10 +68,14 @@ class Service:
         self.limits = Limits(settings.rate_connection, settings.rate_address, settings.rate_burst)
         self._shared: SharedLimits | None = None
         self.owner = secrets.token_hex(8)
+        self.admin_keys = AdminKeys(
+            settings.admin_key, lambda job: self.journal.read(job), lambda job: self.journal.write(job), clock
+        )
         self.providers: Mapping[str, LoadedProvider] = {}
         self.writer: WriterHere | WriterClient | None = None
         self._lock: FolderLock | None = None
         self._background: list[asyncio.Task[None]] = []
+        self._importing: asyncio.Task[None] | None = None
         self.not_started: Exception | None = None
 
     async def start(self) -> None:
@@ -127,6 +135,17 @@ class Service:
         )
         self.recovery = Recovery(self.providers, self.directory, self.journal, self.attempts, self.metrics, self._clock)
         self.replay = Replay(self.providers, self.directory, self.journal, self.attempts, certificates)
+        self.importer = Importer(
+            Spool(settings.data, EXPANDED_TIMES * settings.import_bytes),
+            self.providers,
+            self.journal,
+            self.metrics,
+            self._clock,
+            owner=self.owner,
+            lease=settings.lease,
+            most_failures=settings.import_failures,
+            one_host=settings.embedded,
+        )
         if self._serving:
             self._serve()
 
@@ -168,7 +187,9 @@ class Service:
             loop.create_task(self.recovery.run(self.settings.lease / 3)),
             loop.create_task(retention.run()),
             loop.create_task(self._count_questions()),
+            loop.create_task(self.importer.keep_tidy(self.settings.keep_imports)),
         ]
+        self._importing = loop.create_task(self.importer.run())
         if url := self.settings.redis_url.get_secret_value():
             # Imported here because the client's memory is of no use to a set-up without Redis.
             from stores.shared_buckets import SharedBuckets
@@ -206,6 +227,11 @@ class Service:
 
     async def stop(self) -> None:
         """Finishes what was begun, commits what waits and closes everything. May be called twice."""
+        if self._importing is not None:
+            # The chunk in hand is written; the job goes on with the next start.
+            self.importer.stop()
+            await asyncio.gather(self._importing, return_exceptions=True)
+            self._importing = None
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
@@ -219,6 +245,8 @@ class Service:
                 await self._note_questions()
         if hasattr(self, "attempts"):
             self.attempts.close()
+        if hasattr(self, "importer"):
+            self.importer.close()
         if hasattr(self, "journal"):
             await self.journal.stop()
         if self._lock is not None:

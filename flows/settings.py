@@ -110,6 +110,13 @@ class Settings(BaseSettings):
         description="Days that finished deliveries without open failures stay, with their keys; 0: always.",
     )
     keep_published: float = Field(90, ge=0, description="Days that the record of a published command stays; 0: always.")
+    import_bytes: int = Field(2048 * MIB, ge=1, description="Largest file of an import job in bytes.")
+    import_chunk: int = Field(2_000, ge=1, le=20_000, description="Rows of a file that are written at once.")
+    import_failures: int = Field(
+        100_000, ge=1, description="Rows of a file that may fail; beyond it the import job ends."
+    )
+    import_jobs: int = Field(100, ge=1, description="Import jobs that may wait; beyond it files get busy.")
+    keep_imports: float = Field(30, ge=0, description="Days that the file of a finished import job stays; 0: always.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe log line.")
 
     @model_validator(mode="after")

@@ -88,7 +88,8 @@ def try_request(
     delivery: str = DELIVERY,
     views: Mapping[str, Any] | None = None,
 ) -> Trial:
-    """Every stage of a delivery but the storing; or a handshake, where the request is one. `feed` names either.
+    """Every stage of a delivery but the storing; or a handshake or a login, where the request is one. `feed` names
+    any of them.
 
     `create` maps what the provider file would reject, under its external id; `accepted` holds the keys of
     messages that count as done before; `views` is what a question finds, by its name under `$view`.
@@ -123,6 +124,10 @@ def try_request(
         if verify:
             interpreter.verify(feed, request, connection)
             passed("verify")
+        if (token := interpreter.issue(feed, request, connection)) is not None:
+            urls = urls_of(interpreter, public_url(request), connection.id)
+            reply = interpreter.reply(feed, "accepted", issued=token, urls=lambda: urls)
+            return Trial("issued", feed, None, Outcome("accepted"), reply, stages)
         reading = interpreter.read(feed, request, connection)
         passed("read")
         if interpreter.asks(feed):

@@ -28,6 +28,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from time import monotonic
 from typing import Any, BinaryIO, NamedTuple, TypeVar
 
 from sqlalchemy import Connection
@@ -39,6 +40,7 @@ from flows.failure_relay import FailureRelay
 from flows.logging import configure_logging, logger
 from flows.project import GROUP, ProjectionHealth, Projector
 from flows.relay import Relay, RelayHealth
+from flows.turns import Turn
 from stores import wire
 from stores.database import open_database
 from stores.wire import Failed
@@ -120,6 +122,20 @@ def _failed(error: BaseException | None) -> Failed | None:
     return None if error is None else Failed(is_away(error), f"{type(error).__name__}: {getattr(error, 'orig', error)}")
 
 
+class Busy:
+    """Whether more than so many entries a second were written since that was last asked."""
+
+    def __init__(self, written: Callable[[], int], clock: Callable[[], float], rate: float = 500.0) -> None:
+        """`clock` counts seconds."""
+        self._written, self._clock, self._rate = written, clock, rate
+        self._before = (written(), clock())
+
+    def __call__(self) -> bool:
+        before, self._before = self._before, (self._written(), self._clock())
+        count, seconds = (now - then for now, then in zip(self._before, before, strict=True))
+        return count > self._rate * seconds
+
+
 class Writing:
     """Group writer, relay, projection and bus on one database, whatever process they run in."""
 
@@ -182,6 +198,8 @@ class Writing:
             clock=lambda: datetime.now(UTC),
             jitter=random.random,
             log=projection_log,
+            busy=Busy(lambda: self.writer.written, monotonic),
+            turn=self._projection_turn(),
         )
         self.writer.start()
         self.writer.on_commit = self._relay.wake
@@ -189,6 +207,12 @@ class Writing:
         self._relay.start()
         self._failures.start()
         self._projector.start()
+
+    def _projection_turn(self) -> Turn | None:
+        """Kafka shares partitions out by itself, and on SQLite there is one process."""
+        if self._start.kafka_bootstrap or self._database.embedded:
+            return None
+        return Turn(GROUP, self._start.relay_owner, self._read, self.writer.call, lambda: datetime.now(UTC))
 
     def stop(self) -> None:
         """Ends the loops after the round in hand, writes what waits and closes everything."""

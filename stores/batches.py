@@ -181,13 +181,14 @@ class Batch:
         if version is None:
             return "newer"
         owner = (conclusion.tenant, conclusion.provider)
+        delivery = conclusion.whole or conclusion.delivery
         self._cursor.execute(self._sql.version_of, (*owner, version.entity))
         row = self._cursor.fetchone()
         if row is not None and version.order < row[0]:
             return "older"
-        if row is not None and version.order == row[0] and row[1] != conclusion.delivery:
+        if row is not None and version.order == row[0] and row[1] != delivery:
             return "equal"
-        self._cursor.execute(self._sql.put_version, (*owner, version.entity, version.order, conclusion.delivery))
+        self._cursor.execute(self._sql.put_version, (*owner, version.entity, version.order, delivery))
         return "newer"
 
     def _outcome(

@@ -65,7 +65,8 @@ class Conclusion(NamedTuple):
     failure). `replay` marks an attempt that an operator asked for: it is not refused as a duplicate of its own
     earlier attempts.
     `claimant` is the delivery whose id went into the command keys ("": this one); for a duplicate, the
-    delivery that did the work. `accepted`: a person has said that its snapshots may retire more than their guard.
+    delivery that did the work. `whole` is the delivery that this one is a part of, "" for none: its versions are
+    those of one message. `accepted`: a person has said that its snapshots may retire more than their guard.
     """
 
     delivery: str
@@ -93,6 +94,7 @@ class Conclusion(NamedTuple):
     claimant: str = ""
     presences: tuple[Presence, ...] = ()
     accepted: bool = False
+    whole: str = ""
 
 
 class Committed(NamedTuple):

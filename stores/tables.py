@@ -10,6 +10,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Connection,
     Dialect,
     Index,
     Integer,
@@ -19,6 +20,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    event,
     text,
 )
 
@@ -56,6 +58,22 @@ _Serial = BigInteger().with_variant(Integer(), "sqlite")
 
 metadata = MetaData()
 
+
+def _partial(name: str, *columns: str, where: str, unique: bool = False) -> Index:
+    """An index over the rows for which `where` holds, on either database.
+
+    PostgreSQL is told when tables are made there: to name its option here would load its dialect into every process.
+    """
+    index = Index(name, *columns, unique=unique, sqlite_where=text(where))
+
+    def tell(_table: Any, connection: Connection, **_: Any) -> None:
+        if connection.dialect.name == "postgresql":
+            index.dialect_options["postgresql"]["where"] = text(where)
+
+    event.listen(index, "after_parent_attach", lambda _, table: event.listen(table, "before_create", tell))
+    return index
+
+
 # Tables that are looked up by their key alone have no second tree beside it on SQLite (sqlite_with_rowid).
 
 deliveries = Table(
@@ -78,14 +96,7 @@ deliveries = Table(
     Column("quarantined", Text, nullable=False),
     Column("place", Text, nullable=False, server_default=""),
     Index("deliveries_by_time", "received_at", "id"),
-    Index(
-        "deliveries_quarantined",
-        "connection",
-        "peer",
-        "received_at",
-        sqlite_where=text("quarantined <> ''"),
-        postgresql_where=text("quarantined <> ''"),
-    ),
+    _partial("deliveries_quarantined", "connection", "peer", "received_at", where="quarantined <> ''"),
 )
 """Requests as received. A quarantined one names its auth failure's code. `place`: see stores.payloads."""
 
@@ -137,7 +148,7 @@ keys = Table(
     Column("until", Moment),
     Column("written", Text),
     PrimaryKeyConstraint("tenant", "provider", "key_text"),
-    Index("keys_until", "until", sqlite_where=text("until IS NOT NULL"), postgresql_where=text("until IS NOT NULL")),
+    _partial("keys_until", "until", where="until IS NOT NULL"),
     sqlite_with_rowid=False,
 )
 """Idempotency keys. `delivery` claimed it first; `written`: ids of commands that attempts left undone wrote."""
@@ -183,16 +194,8 @@ mappings = Table(
     Column("valid_from", Moment, nullable=False),
     Column("valid_to", Moment),
     Column("source", Text, nullable=False),
-    Index(
-        "mappings_current",
-        "tenant",
-        "provider",
-        "kind",
-        "external_id",
-        "within",
-        unique=True,
-        sqlite_where=text("valid_to IS NULL"),
-        postgresql_where=text("valid_to IS NULL"),
+    _partial(
+        "mappings_current", "tenant", "provider", "kind", "external_id", "within", where="valid_to IS NULL", unique=True
     ),
     Index("mappings_by_canonical", "tenant", "canonical_id"),
 )
@@ -259,7 +262,7 @@ failures = Table(
     Column("told_at", Moment),
     Index("failures_by_delivery", "delivery"),
     Index("failures_by_cause", "class", "code", "at"),
-    Index("failures_untold", "id", sqlite_where=text("told_at IS NULL"), postgresql_where=text("told_at IS NULL")),
+    _partial("failures_untold", "id", where="told_at IS NULL"),
 )
 """Why deliveries, or elements of them, gave no commands. `data` is JSON as failure.schema.json has it.
 
@@ -371,6 +374,37 @@ audit = Table(
 )
 """What operators did, each entry chained to the one before by its hash."""
 
+audit_end = Table(
+    "audit_end",
+    metadata,
+    Column("chain", Text, primary_key=True),
+    Column("last", BigInteger, nullable=False),
+    Column("hash", Text, nullable=False),
+)
+"""The id and hash of the newest entry of the audit: one removed from its end is missed."""
+
+admin_keys = Table(
+    "admin_keys",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("expires_at", Moment),
+    Column("revoked_at", Moment),
+    Column("last_used_at", Moment),
+    Index(
+        "admin_keys_standing",
+        "name",
+        unique=True,
+        sqlite_where=text("revoked_at IS NULL"),
+        postgresql_where=text("revoked_at IS NULL"),
+    ),
+)
+"""Who may use the admin API. `hash` is that of the token, which is not kept."""
+
 entities = Table(
     "entities",
     metadata,
@@ -390,8 +424,8 @@ entities = Table(
     Column("version", BigInteger, nullable=False),
     PrimaryKeyConstraint("view", "owner", "tenant", "kind", "id"),
     Index("entities_by_id", "id", "kind"),
-    Index("entities_by_item", "item", "owner", sqlite_where=text("item <> ''"), postgresql_where=text("item <> ''")),
-    Index("entities_by_sku", "sku", "owner", sqlite_where=text("sku <> ''"), postgresql_where=text("sku <> ''")),
+    _partial("entities_by_item", "item", "owner", where="item <> ''"),
+    _partial("entities_by_sku", "sku", "owner", where="sku <> ''"),
     sqlite_with_rowid=False,
 )
 """The views: what each entity is now. `owner` is the store, or the merchant for what holds in all its stores."""
@@ -470,3 +504,45 @@ counters = Table(
     Column("value", BigInteger, nullable=False),
 )
 """What is only counted: handshakes, questions, too large, busy, unknown, evicted."""
+
+imports = Table(
+    "imports",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("created_at", Moment, nullable=False),
+    Column("tenant", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("connection", Text, nullable=False),
+    Column("feed", Text, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("headers", LargeBinary, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("peer", Text, nullable=False),
+    Column("format", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("chunk_rows", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("cancel", Boolean, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("lease_until", Moment),
+    Column("attempts", Integer, nullable=False),
+    Column("key_text", Text, nullable=False),
+    Column("chunks", Integer, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("failed", BigInteger, nullable=False),
+    Column("commands", BigInteger, nullable=False),
+    Column("at_byte", BigInteger, nullable=False),
+    Column("seen_bytes", BigInteger, nullable=False),
+    Column("busy_us", BigInteger, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    Column("finished_at", Moment),
+    Column("problem", Text, nullable=False),
+    Index("imports_by_time", "created_at", "id"),
+    Index("imports_by_key", "tenant", "provider", "key_text"),
+)
+"""Jobs that read a file row by row. `chunks`, `rows`, `failed` and `commands` count what is committed; `at_byte` is
+how far into the file that is, `seen_bytes` how much of the file of entities stands for it; `busy_us` is the time
+spent on it so far."""

@@ -82,6 +82,8 @@ class GroupWriter:
         self._statements = statements(database.engine.dialect)
         self._batch = Batch if database.embedded else _postgres_batch()
         self.on_commit: Callable[[], None] = lambda: None
+        self.written = 0
+        """Entries written so far."""
 
     def start(self) -> None:
         self._thread.start()
@@ -153,6 +155,7 @@ class GroupWriter:
     def _work(self) -> None:
         while entries := self._take():
             self._write(entries)
+            self.written += len(entries)
             with suppress(Exception):
                 self.on_commit()
             _wake(entries)

@@ -258,8 +258,10 @@ def _timestamp(context: Context, scheme: SignedScheme, path: Path) -> Iterator[P
             message = f"a time is signed ({named}), and nothing looks how old it is"
             yield Problem(place, "signed_time_unchecked", message, "add timestamp with a tolerance", "warning")
             return
+        if "timestamp" in scheme.model_fields_set:
+            return
         message = "an old message with its signature is accepted for ever"
-        hint = "add timestamp with a tolerance, where the provider signs one"
+        hint = "add timestamp with a tolerance, or timestamp: none where the provider signs no time"
         yield Problem(context.place((*path, "scheme")), "no_replay_protection", message, hint, "warning")
     elif not _signed(scheme, scheme.timestamp):
         message = "the timestamp is not among what is signed, so anybody can renew it"

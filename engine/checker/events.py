@@ -14,7 +14,7 @@ def events(context: Context) -> Iterator[Problem]:
         for key, event in (feed.events or {}).items():
             path = ("feeds", name, "events", key)
             broken = any(hole[: len(path)] == path for hole in context.holes)
-            if not event.commands and not feed.commands and not broken:
+            if not event.commands and not event.ignore and not feed.commands and not broken:
                 message = f"the event {str(key)!r} has no commands, so every such message is parked"
-                hint = "add commands, or remove the event and write otherwise: ignore"
+                hint = "add commands, or ignore: and why"
                 yield Problem(context.place(path, key=True), "event_does_nothing", message, hint, "warning")

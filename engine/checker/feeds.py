@@ -12,7 +12,7 @@ from engine.problems import Problem
 from engine.routes import PLACEHOLDER, overlap
 
 _SEGMENT = r"(?:[A-Za-z0-9._~-]+|\{[A-Za-z][A-Za-z0-9_]*\})"
-_URL_PART = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*\Z")
+_URL_PART = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*/?\Z")
 
 
 def feeds(context: Context) -> Iterator[Problem]:
@@ -45,7 +45,7 @@ def _url_part(path: str, place: Place) -> Iterator[Problem]:
     names = PLACEHOLDER.findall(path)
     if not _URL_PART.match(path):
         message = f"{str(path)!r} cannot stand in a URL"
-        hint = "use letters, digits, - and _, and {name} for a whole segment; no / at either end"
+        hint = "use letters, digits, - and _, and {name} for a whole segment; no / at the beginning"
         yield Problem(place, "feed_name", message, hint)
     elif len(names) != len(set(names)):
         message = f"a placeholder stands twice in {str(path)!r}"

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from engine.auth_model import IssuedScheme
 from engine.checker.authentication import auths, leaves
 from engine.checker.sites import Context
-from engine.model import Feed, Rendered, ReplySpec
+from engine.model import Feed, ReplySpec
 from engine.problems import Problem
+from engine.reply_bodies import expressions
 
 
 def issuing(context: Context) -> Iterator[Problem]:
@@ -40,5 +41,5 @@ def _feed(context: Context, name: str, feed: Feed, taken: bool) -> Iterator[Prob
 
 
 def _answers(reply: ReplySpec | None) -> bool:
-    parts = (reply.json_, reply.text) if reply is not None else ()
-    return any(isinstance(part, Rendered) and "$issued.token" in part.expr.text for part in parts)
+    parts = (reply.json_, reply.text, reply.xml) if reply is not None else ()
+    return any("$issued.token" in expression.text for part in parts for expression in expressions(part))

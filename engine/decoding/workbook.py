@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import islice
-from typing import Any
+from typing import Any, BinaryIO
 
 import openpyxl
 from openpyxl.styles.numbers import is_datetime
@@ -55,10 +55,19 @@ def decode(
 def rows(
     body: bytes, options: XlsxOptions = _DEFAULTS, *, values: int = VALUES_LIMIT, limit: int = _BODY_LIMIT
 ) -> Iterator[dict[str, Any]]:
-    """The rows one by one, for sheets too large to be held as a document. Raises Refusal where one is wrong."""
+    """The rows one by one. Raises Refusal where one is wrong."""
     if not body:
         raise refusal("body_empty", "The body is empty.", "Send a workbook.")
-    archive = open_zip(body, limit * EXPANDED_TIMES)
+    for _, row in numbered_rows(body, options, values=values, expanded=limit * EXPANDED_TIMES):
+        yield row
+
+
+def numbered_rows(
+    body: bytes | BinaryIO, options: XlsxOptions, *, values: int, expanded: int
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Each row with its number on the sheet, for sheets too large to be held. `expanded` is the most bytes that the
+    workbook's parts may have together. Raises Refusal where one is wrong."""
+    archive = open_zip(body, expanded)
     try:
         yield from _named(_lines(body, archive, options.sheet, values), options)
     except Refusal:
@@ -69,7 +78,7 @@ def rows(
         archive.close()
 
 
-def _named(lines: Iterator[Line], options: XlsxOptions) -> Iterator[dict[str, Any]]:
+def _named(lines: Iterator[Line], options: XlsxOptions) -> Iterator[tuple[int, dict[str, Any]]]:
     wanted = (line for line in lines if line[0] > options.skip_rows and any(cell is not None for cell in line[1]))
     header = [[_as_name(cell) for cell in cells] for _, cells in islice(wanted, options.header_rows)]
     if len(header) < options.header_rows:
@@ -79,12 +88,13 @@ def _named(lines: Iterator[Line], options: XlsxOptions) -> Iterator[dict[str, An
     for number, cells in wanted:
         if any(cell is not None for cell in cells[width:]):
             raise _beyond(number, cells, width)
-        yield dict(zip(columns, [*cells, *[None] * (width - len(cells))], strict=False))
+        yield number, dict(zip(columns, [*cells, *[None] * (width - len(cells))], strict=False))
 
 
-def _lines(body: bytes, archive: zipfile.ZipFile, wanted: str | int, values: int) -> Iterator[Line]:
+def _lines(body: bytes | BinaryIO, archive: zipfile.ZipFile, wanted: str | int, values: int) -> Iterator[Line]:
     """Each row's number and values. Raises Refusal, and whatever openpyxl raises."""
-    book = openpyxl.load_workbook(io.BytesIO(body), read_only=True, data_only=True, keep_links=False)
+    file = io.BytesIO(body) if isinstance(body, bytes) else body
+    book = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
     sheet = _sheet(book.worksheets, wanted)
     _check_formulas(archive, sheet._worksheet_path)
     sheet.reset_dimensions()

@@ -11,6 +11,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterator
+from typing import BinaryIO
 
 from engine.decoding.refusals import refusal
 from engine.failures import Refusal
@@ -30,12 +31,15 @@ _FORBIDDEN = re.compile(rb"<!(?:DOCTYPE|ENTITY)")
 _SAVE = "Save the table again as an Excel workbook (.xlsx) without password, and send that."
 
 
-def open_zip(body: bytes, limit: int) -> zipfile.ZipFile:
+def open_zip(body: bytes | BinaryIO, limit: int) -> zipfile.ZipFile:
     """The zip file, whose entries expand to at most `limit` bytes together. Raises Refusal."""
-    if body[:8] == b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1":
+    file = io.BytesIO(body) if isinstance(body, bytes) else body
+    opening = file.read(8)
+    file.seek(0)
+    if opening == b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1":
         raise refusal("xlsx_malformed", "The workbook has a password, or the old format .xls.", _SAVE)
     try:
-        archive = zipfile.ZipFile(io.BytesIO(body))
+        archive = zipfile.ZipFile(file)
         entries = archive.infolist()
         _check_sizes(entries, limit)
         for entry in entries:

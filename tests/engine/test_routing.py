@@ -56,6 +56,14 @@ def test_an_unknown_event_in_the_url_is_said_to_be_unknown():
     assert tried(one, "all", STOCK_BODY, params=(("event", "refund"),)).outcome.failures[0].code == "event_unknown"
 
 
+def test_an_event_of_no_interest_is_ignored_whatever_it_says():
+    one = interpreter(
+        events("$request.params.event", "    path: hooks/{event}\n") + "      ping: {ignore: it is a ping}\n"
+    )
+    told = tried(one, "all", {"id": "e3", "any": ["thing"]}, params=(("event", "ping"),))
+    assert (told.verdict, told.outcome.commands, told.outcome.failures) == ("ignored", (), ())
+
+
 def test_an_event_stands_in_a_header():
     one = interpreter(events("$request.headers.`x-event-type`"))
     trial = tried(one, "all", STATUS_BODY, headers=(("X-Event-Type", "status"),))

@@ -6,7 +6,7 @@ import random
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from engine.views import Entity, EntityKey
 from flows.logging import logger
 from flows.project import ProjectionPace, Projector
 from flows.rebuild import LogTruncated, Rebuilt, rebuild
+from flows.turns import Turn
 from stores import outbox, views
 from stores.database import open_database
 from stores.schema import migrate
@@ -43,11 +44,11 @@ class Scene:
         self.log = EmbeddedLog(folder / "bus.db")
         self.projector = self.another(commands)
 
-    def another(self, commands: int = 500, log: Any = None) -> Projector:
+    def another(self, commands: int = 500, log: Any = None, turn: Turn | None = None) -> Projector:
         return Projector(
             open_consumer=lambda start: LogConsumer(log or self.log, TOPIC, start),
             read=self.read, write=self.write, clock=lambda: datetime(2026, 3, 1, tzinfo=UTC), jitter=random.random,
-            log=logger("test"), pace=ProjectionPace(commands=commands, first_backoff=0.01),
+            log=logger("test"), pace=ProjectionPace(commands=commands, first_backoff=0.01), turn=turn,
         )  # fmt: skip
 
     def read(self, job: Callable[[Connection], Any]) -> Any:
@@ -556,3 +557,33 @@ def test_a_log_whose_beginning_is_gone_is_not_rebuilt_from(scene: Scene, tmp_pat
     scene.log = Truncated(scene.log, 0)  # type: ignore[assignment]
     with pytest.raises(LogTruncated, match="offset 7"):
         rebuilt(scene, tmp_path)
+
+
+# ---- several processes on a bus that does not share its partitions out ----
+
+
+def turn(scene: Scene, owner: str, now: list[datetime]) -> Turn:
+    return Turn("views", owner, scene.read, scene.write, lambda: now[0])
+
+
+def test_of_two_projectors_one_has_the_turn_and_the_other_reads_on_where_it_ended(scene: Scene) -> None:
+    now = [datetime(2026, 3, 1, tzinfo=UTC)]
+    one, other = (scene.another(turn=turn(scene, name, now)) for name in ("one", "other"))
+    scene.publish(*LIST)
+    assert (one.step(), other.step()) == (len(LIST), 0)
+    one.close()
+    scene.publish(*OTHER)
+    assert other.step() == len(OTHER)
+    assert other.health.results.get("repeated", 0) == 0
+
+
+def test_the_turn_of_a_silent_projector_is_taken_over_once_its_lease_has_run_out(scene: Scene) -> None:
+    now = [datetime(2026, 3, 1, tzinfo=UTC)]
+    one, other = (scene.another(turn=turn(scene, name, now)) for name in ("one", "other"))
+    scene.publish(*LIST)
+    assert one.step() == len(LIST)
+    scene.publish(*OTHER)
+    now[0] += timedelta(seconds=29)
+    assert other.step() == 0
+    now[0] += timedelta(seconds=2)
+    assert other.step() == len(OTHER)

@@ -9,8 +9,9 @@ from engine.interpreter import Interpreter
 from engine.jsonata import EngineName
 from flows import golden
 from flows.golden import Case
+from flows.pins import sendings
 from flows.providers import load_provider
-from flows.trial import Trial, try_request
+from flows.trial import Trial
 from schemas import canon
 
 GOLDEN = Path(__file__).parent
@@ -30,21 +31,4 @@ def cases() -> tuple[Case, ...]:
 
 def run(case: Case, engine: EngineName = "jlens") -> list[Trial]:
     """Every sending of a case, in order. A message that was accepted once makes the later ones duplicates."""
-    interpreter = interpreter_of(case.provider, engine)
-    accepted: set[str] = set()
-    trials: list[Trial] = []
-    for _ in range(case.again + 1):
-        request, context = case.signed(interpreter), case.context
-        trial = try_request(
-            interpreter,
-            case.feed,
-            request,
-            context.connection,
-            context.mappings,
-            accepted=accepted,
-            views=case.context.views,
-        )
-        if trial.verdict == "accepted" and trial.reading and trial.reading.key:
-            accepted.add(trial.reading.key.text)
-        trials.append(trial)
-    return trials
+    return sendings(interpreter_of(case.provider, engine), case)

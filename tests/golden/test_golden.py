@@ -5,17 +5,15 @@ An unused snapshot fails the run, and so does a case without one.
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
 
-from engine.messages import Command
 from flows.golden import Case
-from flows.trial import Trial, body_of
-from tests.golden.cases import PROVIDERS, cases, interpreter_of, run
+from flows.pins import pin_text, pinned, stray_folders
+from tests.golden.cases import GOLDEN, PROVIDERS, cases, interpreter_of, run
 
 CASES = cases()
 
@@ -24,58 +22,12 @@ class CaseSnapshot(JSONSnapshotExtension):
     """One readable file a case; keys in the order in which they are trial."""
 
     def serialize(self, data: Any, **_: Any) -> str:
-        return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
-
-
-def _command(command: Command) -> dict[str, Any]:
-    return {
-        "name": command.name,
-        "rule": command.rule,
-        "entity": command.entity,
-        "kafka_key": command.kafka_key,
-        "data": dict(command.data),
-        "version": command.version.order if command.version else None,
-        "commandkey": command.commandkey,
-        "id": command.id,
-    }
-
-
-def _sending(trial: Trial) -> dict[str, Any]:
-    key = trial.reading.key if trial.reading else None
-    return {
-        "verdict": trial.verdict,
-        "idempotency_key": key.text if key else None,
-        "commands": [_command(command) for command in trial.outcome.commands],
-        "new_mappings": sorted([*mapping.ref, mapping.canonical_id] for mapping in trial.outcome.mappings),
-        "failures": [_placed(failure.to_json()) for failure in trial.outcome.failures],
-        "reply": {
-            "status": trial.reply.status,
-            "headers": dict(trial.reply.headers),
-            "body": _without_failures(body_of(trial.reply)),
-        },
-        **_of_handshake(trial),
-    }
-
-
-def _of_handshake(trial: Trial) -> dict[str, Any]:
-    return {"handshake": trial.handshake, "shown": dict(trial.shown)} if trial.handshake else {}
-
-
-def _without_failures(body: Any) -> Any:
-    """A receipt's failures are those told above."""
-    if not isinstance(body, dict):
-        return body
-    return {name: value for name, value in body.items() if name != "failures"}
-
-
-def _placed(failure: dict[str, Any]) -> dict[str, Any]:
-    """The place without its folder, which differs from machine to machine."""
-    return {**failure, "place": failure["place"].rpartition("/")[2]}
+        return pin_text(data)
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_case(case: Case, snapshot: SnapshotAssertion) -> None:
-    told = [_sending(trial) for trial in run(case)]
+    told = [pinned(trial) for trial in run(case)]
     assert told == snapshot(extension_class=CaseSnapshot)
 
 
@@ -97,3 +49,7 @@ def test_ids_of_different_commands_differ() -> None:
     for case in CASES:
         ids = [command.id for command in run(case)[0].outcome.commands]
         assert len(ids) == len(set(ids)), case.name
+
+
+def test_every_folder_is_a_case_of_a_feed_or_handshake() -> None:
+    assert stray_folders(GOLDEN, CASES, [file.stem for file in PROVIDERS.glob("*.yaml")]) == []

@@ -66,7 +66,7 @@ def test_nothing_is_said_about_authentication_that_is_sound(found: Found, auth: 
         ("{scheme: address, allow: [203.0.113.0/99]}", "wrong_value"),
         ("{scheme: address, allow: []}", "wrong_value"),
         ("{scheme: rsa, algorithm: sha1, secret: {certificate: {body: u}, hosts: ['*.com']}, signature: {body: s}}",
-         "wrong_value"),
+         "host_pattern"),
         ("{scheme: rsa, algorithm: sha1, secret: {certificate: {body: u}, hosts: []}, signature: {body: s}}",
          "wrong_value"),
         ("{scheme: jwt, header: X, raw_body: true, secret: key, tolerance: 5m}", "one_location"),
@@ -80,6 +80,22 @@ def test_a_misuse_is_told(found: Found, auth: str, code: str) -> None:
     assert code in codes(found, auth)
 
 
+def test_a_file_may_say_that_its_provider_signs_no_time(found: Found) -> None:
+    signed = "{scheme: hmac, algorithm: sha256, secret: key, signature: {header: S}%s}"
+    assert codes(found, signed % "") == {"no_replay_protection"}
+    assert codes(found, signed % ", timestamp: none") == set()
+
+
 def test_the_auth_of_a_feed_is_checked_too(found: Found) -> None:
     auth = "    auth: {any: [{scheme: none}, {scheme: token, header: X-Key, secret: key}]}\n"
     assert [(code, line) for code, line, _ in found("    scope:", f"{auth}    scope:")] == [("none_beside_others", 10)]
+
+
+def test_a_token_in_any_part_of_the_reply_is_answered(found: Found) -> None:
+    login = (
+        "feeds:\n  login:\n    auth: {scheme: token, header: X-Key, secret: key}\n    idempotency: none\n"
+        "    issue: {secret: session, lifetime: 1h}\n    replies: {accepted: {json: {data: {token: {expr: %s}}}}}\n"
+    )
+    told = {token: {code for code, _, _ in found("feeds:\n", login % token)} for token in ("$issued.token", "x")}
+    assert "token_not_answered" not in told["$issued.token"]
+    assert "token_not_answered" in told["x"]

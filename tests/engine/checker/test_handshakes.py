@@ -74,7 +74,7 @@ def test_a_when_that_is_always_true_is_refused_at_the_url_of_a_feed_only(check: 
 @pytest.mark.parametrize("host", ["*.com", "*", "sns.*.com", "https://a.example", "a.example/", "A.example", ""])
 def test_a_host_that_is_none_or_too_wide_is_refused(check: Check, host: str) -> None:
     shown = f"    show: {{open: {{from: url, hosts: ['{host}']}}}}\n"
-    assert [code for code, _ in handshake(check, GOOD + shown)] == ["wrong_value"]
+    assert [code for code, _ in handshake(check, GOOD + shown)] == ["host_pattern"]
 
 
 def test_the_value_of_a_secret_does_not_stand_in_a_hash(check: Check) -> None:
@@ -116,7 +116,7 @@ def test_the_echo_of_a_handshake_stays_plain_text(check: Check) -> None:
     assert [code for code, _ in handshake(check, GOOD.replace("{empty: true}", reply))] == ["reply_type"]
 
 
-@pytest.mark.parametrize("path", ["a/{b", "{a}{b}", "x{a}", "{1a}", "a//b", "/a", "a/", "{a}/{a}"])
+@pytest.mark.parametrize("path", ["a/{b", "{a}{b}", "x{a}", "{1a}", "a//b", "/a", "a//", "{a}/{a}"])
 def test_a_placeholder_is_one_whole_segment_with_a_name_of_its_own(check: Check, path: str) -> None:
     assert [p.code for p in check(FEED, f"{FEED}    path: '{path}'\n")] == ["feed_name"]
 

@@ -1,0 +1,537 @@
+"""Runs import jobs: read, interpret, commit, a chunk at a time; while one chunk is committed, the next is read."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import datetime, timedelta
+from time import perf_counter
+from typing import Any, NamedTuple, TypeVar
+
+import orjson
+
+from engine.decoding.media_types import headers_of
+from engine.drafting import Draft
+from engine.failures import Failure, Refusal
+from engine.messages import Connection, IdempotencyKey, Outcome, Request, Scope
+from flows.attempts import _STATE
+from flows.importing.chunks import Chunks, Made, Part, documentless, parts, unreadable_part
+from flows.importing.occurrences import Fingerprints, Occurrences, fingerprint
+from flows.importing.rows import Source, Spooled
+from flows.importing.sources import format_named, obstacle, source_of
+from flows.importing.spool import Spool
+from flows.journal import Journal, StoreUnavailable
+from flows.logging import logger
+from flows.metrics import Metrics
+from flows.overrides import effective
+from flows.providers import LoadedProvider
+from flows.receipts import item_results
+from flows.sealing import opened
+from stores import imports
+from stores.imports import Chunk, Job, State, Written
+from stores.outbox import grouped
+from stores.records import Conclusion, RawDelivery
+from stores.writer import Work
+
+T = TypeVar("T")
+_log = logger("tiffin.imports")
+_TRIES = 5
+_ENDED: Mapping[State, str] = {"done": "accepted", "partial": "partial", "failed": "failed", "cancelled": "partial"}
+
+
+class Stored(NamedTuple):
+    """The columns of a job that make up its request; its body is a file."""
+
+    received_at: datetime
+    method: str
+    url: str
+    headers: bytes
+    sealed: bytes
+    body: bytes
+    body_sealed: bool
+    peer: str
+
+
+def request_of(job: Job, unseal: Callable[[bytes], bytes]) -> Request:
+    return opened(Stored(job.created_at, job.method, job.url, job.headers, job.sealed, b"", False, job.peer), unseal)
+
+
+class _Lost(Exception):
+    """Another process has the job."""
+
+
+class _Cancelled(Exception):
+    """Somebody asked for the end of the job."""
+
+
+class _Stopping(Exception):
+    """This process ends: the job is left to the next one."""
+
+
+class Importer:
+    """Runs jobs for one process, one at a time. `owner` is unique among running processes."""
+
+    def __init__(
+        self,
+        spool: Spool,
+        providers: Mapping[str, LoadedProvider],
+        journal: Journal,
+        metrics: Metrics,
+        clock: Callable[[], datetime],
+        *,
+        owner: str,
+        lease: float,
+        most_failures: int,
+        one_host: bool,
+    ) -> None:
+        """`one_host`: all that may have a job runs on this machine, so that one can see who has ended."""
+        self.spool = spool
+        self._providers, self._journal, self._metrics, self._clock = providers, journal, metrics, clock
+        self.owner = self._owner = f"{os.getpid()}:{owner}"
+        self._lease, self._most_failures, self._one_host = lease, most_failures, one_host
+        self._wanted = asyncio.Event()
+        self._stopping = False
+        # One thread does all that computes, so that the event loop answers others meanwhile.
+        self._thread = ThreadPoolExecutor(1, "import")
+
+    def wake(self) -> None:
+        """Says that there is a new job."""
+        self._wanted.set()
+
+    def stop(self) -> None:
+        """Ends after the chunk in hand; the job stays as it is and is taken up by whoever comes next."""
+        self._stopping = True
+        self._wanted.set()
+
+    def close(self) -> None:
+        self._thread.shutdown(wait=True)
+
+    async def run(self, poll: float = 1.0) -> None:
+        """Runs what waits, again and again, and survives every outage of the store."""
+        while not self._stopping:
+            self._wanted.clear()
+            try:
+                while not self._stopping and await self.run_next() is not None:
+                    pass
+            except StoreUnavailable:
+                _log.warning("store_unavailable")
+            except Exception:
+                _log.exception("import_failed")
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wanted.wait(), poll)
+
+    async def keep_tidy(self, days: float, pause: float = 3600.0) -> None:
+        """Removes the files of jobs that ended so many days ago (0: never), and those that never became jobs."""
+        while True:
+            now = self._clock()
+            with suppress(StoreUnavailable, OSError):
+                await asyncio.to_thread(self.spool.sweep, now.timestamp() - 86_400)
+                if days:
+                    before = now - timedelta(days=days)
+                    ended = await self._journal.read(lambda t: imports.finished_before(t, before))  # noqa: B023
+                    for id in ended:
+                        self.spool.drop(id)
+            await asyncio.sleep(pause)
+
+    async def run_next(self) -> Job | None:
+        """Runs the oldest job that waits and whose file is here; None where there is none."""
+        for id, owner in await self._journal.read(imports.open_jobs):
+            if not self.spool.path(id).exists():
+                continue
+            await self._free(id, owner)
+            if (job := await self.run_one(id)) is not None:
+                return job
+        return None
+
+    async def free(self, job: Job) -> None:
+        """Takes a job from a process of this machine that has ended."""
+        await self._free(job.id, job.owner)
+
+    async def _free(self, id: str, owner: str) -> None:
+        if owner and self._one_host and owner != self._owner and _has_ended(owner):
+            await self._journal.write(Work(imports.release, id, owner))
+
+    async def run_one(self, id: str) -> Job | None:
+        """Runs one job to its end; None where another process has it, or it has ended."""
+        now = self._clock()
+        until = now + timedelta(seconds=self._lease)
+        job = await self._journal.write(Work(imports.take, self._owner, now, until, id))
+        if job is None:
+            return None
+        _log.info("import_begun", job=job.id, provider=job.provider, feed=job.feed, rows=job.rows)
+        renewing = asyncio.get_running_loop().create_task(self._renew(job.id))
+        try:
+            await self._run(job)
+        finally:
+            renewing.cancel()
+            with suppress(StoreUnavailable):
+                await self._journal.write(Work(imports.release, job.id, self._owner))
+        return await self._journal.read(lambda t: imports.get(t, job.id))
+
+    async def _renew(self, id: str) -> None:
+        while True:
+            await asyncio.sleep(self._lease / 3)
+            with suppress(StoreUnavailable):
+                until = self._clock() + timedelta(seconds=self._lease)
+                await self._journal.write(Work(imports.renew, id, self._owner, until))
+
+    async def _run(self, job: Job) -> None:
+        run = _Run(job)
+        try:
+            if job.attempts > imports.MOST_ATTEMPTS:
+                raise Refusal(_crashed())
+            await self._imported(run)
+        except _Cancelled:
+            await self._end(run, "cancelled", _cancelled())
+        except Refusal as refusal:
+            await self._end(run, "failed", refusal.failure)
+        except (_Lost, _Stopping):
+            _log.info("import_left", job=job.id)
+        except StoreUnavailable:
+            _log.warning("store_unavailable", job=job.id)
+        except Exception:
+            _log.exception("import_failed", job=job.id)
+            await self._end(run, "failed", _fault())
+        finally:
+            run.close()
+
+    async def _imported(self, run: _Run) -> None:
+        job = run.job
+        loaded, connection = await self._bound(job)
+        run.loaded = loaded
+        await self._apart(self._open, run, connection)
+        chunks, waiting = run.chunks, run.parts
+        assert chunks is not None
+        assert waiting is not None
+        first = await self._apart(next, waiting, None)
+        if first is None:
+            raise Refusal(_empty())
+        if not unreadable_part(first):
+            reading = await self._apart(chunks.begin, first)
+            run.scope = reading.scope
+        begun = await self._journal.write(Work(imports.begin, job, chunks.key, self._clock()))
+        if begun.holder:
+            await self._end(run, "duplicate", None, holder=begun.holder)
+            return
+        await self._note_written(run, begun)
+        part: Part | None = first
+        while part is not None and part.number < job.chunks:
+            part = await self._apart(next, waiting, None)
+        draft = None if part is None else await self._apart(self._drafted, run, part)
+        while part is not None:
+            part, draft = await self._one(run, part, draft)
+        failed = run.failed + job.failed
+        state: State = "done" if not failed else "partial" if run.commands + job.commands else "failed"
+        await self._end(run, state, _all_failed() if state == "failed" else None)
+
+    async def _bound(self, job: Job) -> tuple[LoadedProvider, Connection]:
+        """Raises Refusal."""
+        loaded = self._providers.get(job.provider)
+        connection = await self._journal.connection(job.connection)
+        if loaded is None or job.feed not in loaded.interpreter.feeds:
+            raise Refusal(_gone("feed_missing", "No loaded provider file has its feed."))
+        if connection is None:
+            raise Refusal(_gone("connection_missing", "Its connection is gone."))
+        loaded, misfit = await effective(self._journal, loaded, connection)
+        if misfit is not None or (misfit := obstacle(loaded.interpreter, job.feed)) is not None:
+            raise Refusal(misfit)
+        return loaded, connection
+
+    def _open(self, run: _Run, connection: Connection) -> None:
+        """Raises Refusal."""
+        job, interpreter = run.job, run.loaded.interpreter  # type: ignore[union-attr]
+        request = request_of(job, self._journal.unseal)
+        headers = headers_of(request.headers)
+        gzip = headers.encoding == "gzip" or format_named(job.name)[1]
+        file = self.spool.opened(job, gzip)
+        if not file.path.exists():
+            raise Refusal(_gone("file_missing", "The job's file is gone."))
+        run.file = file
+        run.seen = Occurrences(self.spool.seen(job.id), job.seen_bytes)
+        run.source = source_of(file, job.format, headers.charset, interpreter, job.feed, self.spool.expanded)
+        run.chunks = Chunks(interpreter, job.feed, connection, request, run.source, job.id, job.sha256, run.seen)
+        rows = min(job.chunk_rows, interpreter.feeds[job.feed].feed.limits.elements)
+        run.parts = parts(run.source, file, rows)
+
+    async def _note_written(self, run: _Run, begun: imports.Begun) -> None:
+        """What earlier jobs and deliveries wrote under the same key is not written again."""
+        if not begun.earlier and not begun.written:
+            return
+        held = Fingerprints()
+        for id in orjson.loads(begun.written or "[]"):
+            held.add(_mark(id))
+        for job, chunks in begun.earlier:
+            for at in range(chunks):
+                one = await self._journal.read(lambda t, j=job, n=at: list(imports.ids_of(t, j, n, n + 1)))  # type: ignore[misc]
+                for id in (id for ids in one for id in ids):
+                    held.add(_mark(id))
+        run.written = held
+
+    def _drafted(self, run: _Run, part: Part) -> Draft | Refusal | None:
+        if unreadable_part(part):
+            return None
+        try:
+            assert run.chunks is not None
+            return run.chunks.draft(part)
+        except Refusal as refusal:
+            return refusal
+
+    async def _one(self, run: _Run, part: Part, draft: Any) -> tuple[Part | None, Any]:
+        """Finishes and commits a chunk; returns the next one, drafted meanwhile."""
+        started = perf_counter()
+        made = await self._made(run, part, draft)
+        if made.fatal is not None:
+            raise Refusal(made.fatal)
+        if run.failed + run.job.failed + made.failed > self._most_failures:
+            raise Refusal(_too_many(self._most_failures))
+        chunk = await self._apart(self._chunk, run, part, made, started)
+        committing = asyncio.get_running_loop().create_task(self._write(chunk))
+        try:
+            following = await self._apart(self._next, run)
+        except BaseException:
+            await asyncio.gather(committing, return_exceptions=True)
+            # What stood before the fault is written; only then does it end the job.
+            if not committing.cancelled() and committing.exception() is None:
+                await self._committed(run, part, made, chunk, committing.result(), draft)
+            raise
+        await self._committed(run, part, made, chunk, await committing, draft)
+        return following
+
+    def _next(self, run: _Run) -> tuple[Part | None, Any]:
+        assert run.parts is not None
+        part = next(run.parts, None)
+        return part, None if part is None else self._drafted(run, part)
+
+    async def _made(self, run: _Run, part: Part, draft: Any) -> Made:
+        assert run.chunks is not None
+        assert run.source is not None
+        if isinstance(draft, Refusal):
+            raise draft
+        if draft is None:
+            assert run.seen is not None
+            run.seen.begin()
+            return documentless(part, run.source.path)
+        resolved = {}
+        if draft.refs:
+            resolved = await self._journal.resolve(run.job.tenant, run.job.provider, draft.refs)
+        delivery = imports.chunk_id(run.job.id, part.number)
+        return await self._apart(run.chunks.finish, part, draft, resolved, delivery)
+
+    def _chunk(self, run: _Run, part: Part, made: Made, started: float) -> Chunk:
+        assert run.seen is not None
+        job, now = run.job, self._clock()
+        delivery = imports.chunk_id(job.id, part.number)
+        outcome = made.outcome
+        commands = outcome.commands
+        if (written := run.written) is not None:
+            commands = tuple([c for c in commands if _mark(c.id) not in written])
+        told = {"import": job.id, "chunk": part.number, "first_row": part.start + 1, "rows": len(part.rows)}
+        raw = _raw(job, delivery, run.spec_hash, f"import:{job.id}/{part.number}", orjson.dumps(told))
+        conclusion = _conclusion(job, delivery, run, outcome._replace(commands=commands), made.failures, now)
+        length = run.seen.store()
+        busy = int((perf_counter() - max(started, run.busy_since)) * 1e6)
+        return Chunk(
+            job.id, self._owner, part.number, raw, conclusion, len(part.rows), made.failed, part.at, length, busy
+        )
+
+    async def _write(self, chunk: Chunk) -> Written:
+        """Raises StoreUnavailable, after some tries."""
+        for again in range(_TRIES):
+            now = self._clock()
+            try:
+                return await self._journal.write(
+                    Work(imports.write_chunk, chunk, now, now + timedelta(seconds=self._lease))
+                )
+            except StoreUnavailable:
+                if again == _TRIES - 1:
+                    raise
+                await asyncio.sleep(0.2 * 2**again)
+        raise AssertionError
+
+    async def _committed(self, run: _Run, part: Part, made: Made, chunk: Chunk, written: Written, draft: Any) -> None:
+        for _ in range(_TRIES):
+            if written.stopped == "cancelled":
+                raise _Cancelled
+            if written.stopped:
+                raise _Lost
+            committed = written.committed
+            assert committed is not None
+            if not committed.remapped:
+                break
+            # An id was mapped meanwhile: the chunk is made anew with it.
+            made = await self._made(run, part, await self._apart(self._drafted, run, part))
+            chunk = await self._apart(self._chunk, run, part, made, perf_counter())
+            written = await self._write(chunk)
+        else:
+            raise Refusal(_gone("mappings_unsettled", "The mappings of its ids kept changing."))
+        assert run.seen is not None
+        await self._apart(run.seen.keep, chunk.seen_bytes)
+        run.commands += committed.commands
+        run.failed += made.failed
+        run.busy_since = perf_counter()
+        job = run.job
+        self._metrics.imported(job.provider, job.feed, len(part.rows), made.failed)
+        self._metrics.written(job.provider, job.feed, committed.commands)
+        for failure in made.failures:
+            self._metrics.failed(job.provider, job.feed, failure.cls)
+        if self._stopping:
+            raise _Stopping
+
+    async def _end(self, run: _Run, state: State, problem: Failure | None, holder: str = "") -> None:
+        job, now = run.job, self._clock()
+        told = {"import": job.id, "name": job.name, "bytes": job.bytes, "sha256": job.sha256}
+        raw = _raw(job, job.id, run.spec_hash, job.url, orjson.dumps(told), job.method)
+        outcome = Outcome("duplicate" if holder else _ENDED[state])  # type: ignore[arg-type]
+        failures = () if problem is None else (problem,)
+        key = run.chunks.key if run.chunks is not None else None
+        conclusion = _conclusion(job, job.id, run, outcome, failures, now)._replace(key=key, claimant=holder)
+        shown = "" if problem is None else orjson.dumps(problem.to_json()).decode()
+        if holder:
+            shown = orjson.dumps(_duplicate(holder).to_json()).decode()
+        if await self._journal.write(Work(imports.finish, job.id, self._owner, state, now, shown, raw, conclusion)):
+            self._metrics.import_ended(job.provider, job.feed, state)
+            self.spool.seen(job.id).unlink(missing_ok=True)
+            _log.info("import_ended", job=job.id, state=state, commands=run.commands + job.commands)
+
+    async def _apart(self, function: Callable[..., T], *arguments: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
+
+
+class _Run:
+    """A job that runs in this process."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.loaded: LoadedProvider | None = None
+        self.file: Spooled | None = None
+        self.source: Source | None = None
+        self.chunks: Chunks | None = None
+        self.parts: Iterator[Part] | None = None
+        self.seen: Occurrences | None = None
+        self.written: Fingerprints | None = None
+        self.scope = Scope()
+        self.failed = self.commands = 0
+        self.busy_since = perf_counter()
+
+    @property
+    def spec_hash(self) -> str:
+        return self.loaded.spec_hash if self.loaded is not None else ""
+
+    def close(self) -> None:
+        if self.seen is not None:
+            self.seen.close()
+
+
+def _has_ended(owner: str) -> bool:
+    pid = owner.partition(":")[0]
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, ValueError):
+        return False
+    return False
+
+
+def _mark(id: str) -> int:
+    return fingerprint(id.encode())
+
+
+def _raw(job: Job, delivery: str, spec_hash: str, url: str, body: bytes, method: str = imports.METHOD) -> RawDelivery:
+    own = method != imports.METHOD
+    return RawDelivery(
+        delivery, job.created_at, job.tenant, job.provider, job.connection, job.feed, method, url,
+        job.headers if own else b"[]", job.sealed if own else b"", body, False, job.peer if own else "", spec_hash,
+    )  # fmt: skip
+
+
+def _conclusion(
+    job: Job, delivery: str, run: _Run, outcome: Outcome, failures: tuple[Failure, ...], now: datetime
+) -> Conclusion:
+    key: IdempotencyKey | None = None
+    return Conclusion(
+        delivery=delivery,
+        attempt=1,
+        tenant=job.tenant,
+        provider=job.provider,
+        connection=job.connection,
+        feed=job.feed,
+        event="",
+        state=_STATE[outcome.verdict],
+        at=now,
+        received_at=job.created_at,
+        key=key,
+        groups=grouped(outcome.commands),
+        mappings=outcome.mappings,
+        failures=tuple((f.cls, f.code, orjson.dumps(f.to_json())) for f in failures),
+        results=item_results(failures),
+        entities=orjson.dumps(outcome.entities).decode(),
+        external_merchant=run.scope.merchant,
+        external_store=run.scope.store,
+        merchant_id=outcome.merchant_id,
+        store_id=outcome.store_id,
+        spec_hash=run.spec_hash,
+        whole=job.id,
+    )
+
+
+def _gone(code: str, message: str) -> Failure:
+    return Failure("processing", code, message, "Bring back what is missing, then send the file again.")
+
+
+def _empty() -> Failure:
+    return Failure("validation", "body_empty", "The file has no rows.", "Send the rows below the header.")
+
+
+def _all_failed() -> Failure:
+    return Failure("validation", "every_row_failed", "Every row failed.", "Correct the rows that the report names.")
+
+
+def _too_many(most: int) -> Failure:
+    return Failure(
+        "validation",
+        "too_many_failures",
+        f"More than {most} rows failed.",
+        "Correct the rows that the report names, or raise TIFFIN_IMPORT_FAILURES; then send the file again.",
+        facts={"limit": most},
+    )
+
+
+def _cancelled() -> Failure:
+    return Failure(
+        "processing",
+        "import_cancelled",
+        "The job was cancelled; what was written before stays.",
+        "Send the file again to go on: what is written is not written again.",
+    )
+
+
+def _crashed() -> Failure:
+    return Failure(
+        "processing",
+        "import_crashed",
+        f"The job was begun {imports.MOST_ATTEMPTS} times at one chunk and never got beyond it.",
+        "Look for the job's id in the logs and report the fault.",
+    )
+
+
+def _fault() -> Failure:
+    return Failure(
+        "processing",
+        "internal_error",
+        "Tiffin failed on this file.",
+        "Look for the job's id in the logs, report the fault, and send the file again once that is mended.",
+    )
+
+
+def _duplicate(holder: str) -> Failure:
+    return Failure(
+        "duplicate",
+        "duplicate",
+        f"The file's work was done before, or is being done, by {holder}.",
+        "Nothing is to be done; give a corrected file an id of its own.",
+        facts={"duplicate_of": holder},
+    )
