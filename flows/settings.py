@@ -94,6 +94,10 @@ class Settings(BaseSettings):
         SecretStr(""),
         description="Seals secrets at rest: 32 bytes in base64; empty, on SQLite: a file in the data folder.",
     )
+    secret_key_old: SecretStr = Field(
+        SecretStr(""),
+        description="Keys that only open what they sealed, separated by commas: those before a rotation.",
+    )
     admin_key: SecretStr = Field(
         SecretStr(""), description="Bearer key for every route but webhooks, receipts and health."
     )
