@@ -18,6 +18,7 @@ _COMMANDS = {
     "failure": ("cli.failure", "failure", "Look at failures, resolve and replay them."),
     "notice": ("cli.notice", "notice", "Codes and addresses that handshakes brought."),
     "archive": ("cli.archive", "archive", "Pack older payloads into object storage; verify them."),
+    "backtest": ("cli.backtest", "backtest", "Run a new provider file over stored deliveries."),
     "tail": ("cli.tail", "tail", "Print the messages of a topic."),
     "view": ("cli.view", "view", "What stores and items are now."),
     "topics": ("cli.topics", "topics", "Create Kafka's topics, or check them."),
