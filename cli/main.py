@@ -20,6 +20,7 @@ _COMMANDS = {
     "archive": ("cli.archive", "archive", "Pack older payloads into object storage; verify them."),
     "import": ("cli.imports", "import_", "Import a file of any size."),
     "job": ("cli.job", "job", "Import jobs: look at them, cancel, resume."),
+    "backtest": ("cli.backtest", "backtest", "Run a new provider file over stored deliveries."),
     "tail": ("cli.tail", "tail", "Print the messages of a topic."),
     "view": ("cli.view", "view", "What stores and items are now."),
     "topics": ("cli.topics", "topics", "Create Kafka's topics, or check them."),
@@ -28,6 +29,7 @@ _COMMANDS = {
     "doctor": ("cli.upkeep", "doctor", "Say what is wrong with a set-up."),
     "retention": ("cli.retention", "retention", "Remove what has been kept for long enough."),
     "admin-key": ("cli.admin_key", "admin_key", "Keys of the admin API and the support desk."),
+    "secret-key": ("cli.secret_key", "secret_key", "Replace the key that seals secrets at rest."),
     "audit": ("cli.audit", "audit", "What operators did."),
 }
 

@@ -16,6 +16,7 @@ from cli.errors import InputProblem
 from cli.options import json_option, pairs
 from cli.output import print_json, print_table
 from cli.provider_check import check
+from cli.provider_coverage import coverage
 from cli.provider_explain import explain
 from cli.provider_new import new
 from cli.provider_show import show, summary
@@ -40,6 +41,7 @@ provider.add_command(check)
 provider.add_command(show)
 provider.add_command(new)
 provider.add_command(explain)
+provider.add_command(coverage)
 
 
 def folder() -> Path:

@@ -17,7 +17,6 @@ from engine.interpreter import Interpreter
 from engine.messages import Connection, Ref, Request
 from engine.replies import plain
 from engine.routes import Route
-from engine.signing import sign
 from engine.yaml12 import compose
 from flows.urls import path_at
 
@@ -75,6 +74,9 @@ def url_of(public_url: str, path: str, query: tuple[tuple[str, str], ...]) -> st
 
 def with_signature(interpreter: Interpreter, feed: str, request: Request, connection: Connection) -> Request:
     """The request with the headers that the feed's auth asks for, made with the connection's secrets."""
+    # Its libraries take as long to import as all the rest, and a trial without secrets signs nothing.
+    from engine.signing import sign
+
     made = sign(interpreter.auth_of(feed), request, connection.secrets)
     added = tuple((name.lower().encode(), value.encode("latin-1")) for name, value in made)
     return replace(request, headers=request.headers + added)

@@ -46,9 +46,9 @@ def pinned(trial: Trial) -> Pinned:
     return {
         "verdict": trial.verdict,
         "idempotency_key": key.text if key else None,
-        "commands": [_command(command) for command in trial.outcome.commands],
+        "commands": [command_pinned(command) for command in trial.outcome.commands],
         "new_mappings": sorted([*mapping.ref, mapping.canonical_id] for mapping in trial.outcome.mappings),
-        "failures": [_placed(failure.to_json()) for failure in trial.outcome.failures],
+        "failures": [placed(failure.to_json()) for failure in trial.outcome.failures],
         "reply": {
             "status": trial.reply.status,
             "headers": dict(trial.reply.headers),
@@ -58,7 +58,8 @@ def pinned(trial: Trial) -> Pinned:
     }
 
 
-def _command(command: Command) -> dict[str, Any]:
+def command_pinned(command: Command) -> dict[str, Any]:
+    """What is pinned of a command."""
     return {
         "name": command.name,
         "rule": command.rule,
@@ -78,7 +79,8 @@ def _without_failures(body: Any) -> Any:
     return {name: value for name, value in body.items() if name != "failures"}
 
 
-def _placed(failure: dict[str, Any]) -> dict[str, Any]:
+def placed(failure: dict[str, Any]) -> dict[str, Any]:
+    """A failure without the folder of its place."""
     return {**failure, "place": failure["place"].rpartition("/")[2]}
 
 

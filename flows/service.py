@@ -31,6 +31,7 @@ from flows.replay import Replay
 from flows.retention import Retention
 from flows.settings import Settings
 from flows.shared_limits import SharedLimits
+from flows.shares import Shares
 from flows.writer_client import WriterClient
 from flows.writer_process import Start, WriterHere
 
@@ -131,6 +132,7 @@ class Service:
             public_url=settings.public_url,
             max_body=settings.max_body,
             limits=self.limits,
+            shares=Shares(settings.queue_rows, settings.connection_share),
             certificates=certificates,
         )
         self.recovery = Recovery(self.providers, self.directory, self.journal, self.attempts, self.metrics, self._clock)

@@ -85,6 +85,19 @@ def find(file: Any, id: str) -> Archived | None:
     return None
 
 
+def some(file: Any, first: str, last: str) -> Iterator[Archived]:
+    """The rows whose ids lie between two, both included. `file` is read in parts. Raises SegmentUnreadable."""
+    with _Reading():
+        segment = _file(file)
+        position = segment.schema_arrow.get_field_index("id")
+        for number in range(segment.num_row_groups):
+            bounds = segment.metadata.row_group(number).column(position).statistics
+            if bounds is not None and bounds.has_min_max and (bounds.max < first or bounds.min > last):
+                continue
+            for batch in segment.read_row_group(number).to_batches(max_chunksize=_DECODED_AT_ONCE):
+                yield from (_row(values) for values in batch.to_pylist() if first <= values["id"] <= last)
+
+
 def _groups(rows: Sequence[Archived]) -> Iterator[list[Archived]]:
     group: list[Archived] = []
     size = 0

@@ -35,7 +35,7 @@ def samples(context: Context) -> Iterator[Problem]:
 
 def _unknown_fields(context: Context, name: str, feed: Feed, payloads: list[Any]) -> Iterator[Problem]:
     told: set[Steps] = set()
-    for source in _programs(feed):
+    for source in programs_of(feed):
         try:
             read = reads(source.text).input
         except (JsonataError, RecursionError):
@@ -47,7 +47,7 @@ def _unknown_fields(context: Context, name: str, feed: Feed, payloads: list[Any]
                 yield _problem(context, name, source, *found)
 
 
-def _programs(feed: Feed) -> Iterator[Source]:
+def programs_of(feed: Feed) -> Iterator[Source]:
     """Everything of a feed that reads a payload, replies apart."""
     for event in (None, *(feed.events or {}).values()):
         lets = lets_of(feed, event)

@@ -35,6 +35,14 @@ def test_one_row_is_found_among_several_groups(monkeypatch: pytest.MonkeyPatch) 
     assert segments.find(io.BytesIO(data), "0017x") is None
 
 
+def test_rows_between_two_ids_are_found_in_every_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segments, "GROUP_BYTES", 100)
+    rows = [row(f"{n:04}", body=b"%d" % n * 40) for n in range(50)]
+    data = segments.encode(rows)
+    assert list(segments.some(io.BytesIO(data), "0010", "0030")) == rows[10:31]
+    assert list(segments.some(io.BytesIO(data), "0060", "0070")) == []
+
+
 def test_rows_stand_in_order_of_id() -> None:
     data = segments.encode([row("b"), row("a"), row("c")])
     assert segments.ids(data) == [("a", ""), ("b", ""), ("c", "")]
