@@ -30,7 +30,7 @@ def _document(case: Case) -> Any:
 _DOCUMENTS = [
     (case, document)
     for case in cases()
-    if (document := _document(case)) and run(case)[0].verdict not in ("unauthorized", "handshake")
+    if case.signs and (document := _document(case)) and run(case)[0].verdict not in ("unauthorized", "handshake")
 ]
 
 
