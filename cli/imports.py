@@ -57,7 +57,7 @@ def import_(
 
     \b
     Example:
-      tiffin import seller-feed products.csv --header 'X-Feed-Id: 2026-01' --report failed.csv
+      tiffin import acme products.csv --header 'X-Feed-Id: 2026-01' --report failed.csv
     """
     if len(arguments) > 2:
         raise click.UsageError("name a provider and a file, or a file alone")

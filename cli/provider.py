@@ -259,7 +259,7 @@ def _golden_tests_pass(root: Path, tests: Path, names: tuple[str, ...], as_json:
     from cli import provider_pins
 
     if not (tests / "test_golden.py").exists():
-        return provider_pins.tested(root, names)
+        return provider_pins.tested(root, names, quiet=as_json)
     wanted = [sys.executable, "-m", "pytest", "-q", str(tests.relative_to(root))]
     if names:
         known = {path.parent.parent.parent.name for path in tests.glob("*/*/*/request.yaml")}
