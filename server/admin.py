@@ -13,6 +13,8 @@ from server.problem_documents import SECURITY_HEADERS, problem
 
 OPEN_PATHS = ("/healthz", "/readyz")
 OPEN_PREFIXES = ("/v1/integrations/", "/v1/deliveries/")
+READABLE_PREFIX = "/v1/imports/"
+"""Who holds a job's id may read it, but not end it."""
 
 
 class UnsafeBind(Exception):
@@ -57,7 +59,7 @@ class AdminKey:
                 message = {**message, "headers": [*message.get("headers", ()), *SECURITY_HEADERS]}
             await send(message)
 
-        if self._key and not _is_open(scope["path"]) and not self._presented(scope):
+        if self._key and not _is_open(scope["path"], scope["method"]) and not self._presented(scope):
             refusal = problem(
                 401,
                 "admin_key_needed",
@@ -75,5 +77,7 @@ class AdminKey:
         return right and scheme.lower() == "bearer"
 
 
-def _is_open(path: str) -> bool:
+def _is_open(path: str, method: str) -> bool:
+    if path.startswith(READABLE_PREFIX):
+        return method in ("GET", "HEAD")
     return path in OPEN_PATHS or path.startswith(OPEN_PREFIXES)
