@@ -17,8 +17,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from flows.journal import StoreUnavailable
 from flows.logging import logger
 from flows.service import Service
-from server import views
+from server import jobs, views
 from server.admin import AdminKey
+from server.files import Files
 from server.front_page import front_page
 from server.health import healthz, readyz
 from server.openapi import openapi
@@ -39,6 +40,7 @@ def create_app(service: Service) -> ASGIApp:
             Route("/", front, methods=["GET"]),
             Route("/v1/deliveries/{id}", delivery, methods=["GET"]),
             *views.ROUTES,
+            *jobs.ROUTES,
             Route("/healthz", healthz, methods=["GET"]),
             Route("/readyz", readyz, methods=["GET"]),
             Route("/metrics", metrics, methods=["GET"]),
@@ -63,6 +65,7 @@ def create_app(service: Service) -> ASGIApp:
                     public_url=settings.public_url,
                     trusted_proxies=settings.trusted_proxies,
                     body_timeout=settings.body_timeout,
+                    files=Files(service),
                 )
             await webhooks(scope, receive, send)
         else:
