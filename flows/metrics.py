@@ -109,6 +109,10 @@ class Metrics:
         self._recovered = Counter(
             "tiffin_recovered", "Deliveries taken over from a process that died.", registry=self.registry
         )
+        self._reloads = Counter(
+            "tiffin_provider_reloads", "Changed provider files, swapped in or refused.", ("result",),
+            registry=self.registry,
+        )  # fmt: skip
         self._answered = lru_cache(4096)(self._deliveries.labels)
         self._written = lru_cache(1024)(self._commands.labels)
 
@@ -129,6 +133,9 @@ class Metrics:
     def shaken(self, provider: str, handshake: str, came_to: ShakenTo) -> None:
         """`provider` and `handshake` are names from loaded provider files."""
         self._shaken.labels(provider, handshake, came_to).inc()
+
+    def reloaded(self, result: Literal["swapped", "refused"]) -> None:
+        self._reloads.labels(result).inc()
 
     def recovered(self) -> None:
         self._recovered.inc()
