@@ -84,6 +84,9 @@ class Settings(BaseSettings):
         description="Percent of the room for waiting requests (TIFFIN_QUEUE_ROWS) that one connection may fill.",
     )
     providers: Path = Field(Path("providers"), description="Folder of the provider files.")
+    reload: float = Field(
+        2.0, ge=0, description="Seconds between two looks at the provider files; changed ones are swapped in; 0: never."
+    )
     public_url: Annotated[str, BeforeValidator(_without_slash)] = Field(
         "http://127.0.0.1:8000", description="URL at which providers reach this server; signatures cover it."
     )
