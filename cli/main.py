@@ -25,6 +25,7 @@ _COMMANDS = {
     "migrate": ("cli.upkeep", "migrate", "Bring the database's schema up to date."),
     "doctor": ("cli.upkeep", "doctor", "Say what is wrong with a set-up."),
     "retention": ("cli.retention", "retention", "Remove what has been kept for long enough."),
+    "desk": ("cli.desk", "desk", "Sign in to the support desk."),
     "audit": ("cli.audit", "audit", "What operators did."),
 }
 

@@ -178,7 +178,7 @@ def page(connection: Connection, filters: Filters, *, below: str = "", limit: in
         ids = list(connection.scalars(_failed(filters, below, limit + 1)))
         if filters.id:
             ids = [one for one in ids if one == filters.id]
-        return _page(_lines(connection, ids), limit)
+        return _page(lines(connection, ids), limit)
     source, id = _driving(filters)
     statement = _where(select(*_LINE).select_from(source), filters, id)
     if below:
@@ -189,7 +189,8 @@ def page(connection: Connection, filters: Filters, *, below: str = "", limit: in
     return _page([Line(*row) for row in connection.execute(statement.limit(limit + 1))], limit)
 
 
-def _lines(connection: Connection, ids: list[str]) -> list[Line]:
+def lines(connection: Connection, ids: list[str]) -> list[Line]:
+    """These deliveries, the newest first."""
     d = deliveries.c
     source = deliveries.outerjoin(outcomes, and_(_O.delivery == d.id, _newest()))
     statement = select(*_LINE).select_from(source).where(d.id.in_(ids)).order_by(d.id.desc())
