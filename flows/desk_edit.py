@@ -18,11 +18,13 @@ from flows.journal import Journal
 from flows.providers import LoadedProvider
 from flows.replay import Replay, Replayed
 from flows.sealing import opened, sealed, secrecy_of
-from stores import audit
+from stores import audit, failures
 from stores.deliveries import StoredDelivery
 from stores.records import RawDelivery
 from stores.tables import desk_edits
 from stores.writer import Work
+
+_EVERY_ATTEMPT = 1 << 30
 
 
 class NotEditable(Exception):
@@ -70,7 +72,11 @@ async def replay_edited(
     await journal.write(Work(note, new_id, id, who, why, at, told))
     await journal.received(raw)
     try:
-        return await replay.one(new_id)
+        came_to = await replay.one(new_id)
+        if came_to.verdict == "accepted":
+            # What was wrong with the original is mended by the other body.
+            await journal.write(Work(failures.resolve_delivery, id, _EVERY_ATTEMPT, who, at))
+        return came_to
     finally:
         journal.left(new_id)
 

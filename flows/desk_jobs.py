@@ -85,7 +85,7 @@ class Jobs:
             verdicts = {}
             for delivery in items:
                 verdicts[delivery] = (await self._replay.one(delivery)).verdict or "not run"
-            state = await self._journal.write(Work(desk_jobs.note, id, verdicts, self._clock()))
+            state = await self._journal.write(Work(desk_jobs.note, id, verdicts, who, self._clock()))
             await asyncio.sleep(max(0.0, len(items) / rate - (time.monotonic() - started)))
         job = await self._journal.read(lambda transaction: desk_jobs.get(transaction, id))
         ended = "cancelled" if state != "running" else "done"

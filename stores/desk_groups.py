@@ -6,13 +6,15 @@ facts name its kind, its store and the id.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from stores.tables import failures
+from stores import failures as failures_of
+from stores.tables import failures, outcomes
 
 _F = failures.c
 _KIND, _WITHIN, _EXTERNAL = (
@@ -95,3 +97,11 @@ def sample(connection: Connection, cause: Cause) -> dict[str, Any]:
     """One failure of a group, the newest: its message, next step and place say what all of them have."""
     found: dict[str, Any] | None = connection.scalar(_chosen(select(_F.data), cause).order_by(_F.id.desc()).limit(1))
     return found or {}
+
+
+def superseded(connection: Connection, deliveries: Iterable[str], who: str, at: datetime) -> None:
+    """Resolves what earlier attempts at deliveries left open: the latest attempt says what is still wrong."""
+    for id in deliveries:
+        latest = connection.scalar(select(func.max(outcomes.c.attempt)).where(outcomes.c.delivery == id))
+        if latest is not None:
+            failures_of.resolve_delivery(connection, id, latest, who, at)

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, func, insert, select, update
 
-from stores import audit
+from stores import audit, desk_groups
 from stores.tables import desk_job_items, desk_jobs
 
 _CHUNK = 500
@@ -97,8 +97,12 @@ def unsettled(connection: Connection, id: str, limit: int = 50) -> list[tuple[st
     return [(row[0], row[1]) for row in connection.execute(statement.order_by(i.delivery).limit(limit))]
 
 
-def note(connection: Connection, id: str, verdicts: Mapping[str, str], at: datetime) -> str:
-    """Notes what deliveries came to; returns the job's state, which somebody may have changed."""
+def note(connection: Connection, id: str, verdicts: Mapping[str, str], who: str, at: datetime) -> str:
+    """Notes what deliveries came to, and resolves what was wrong with them before.
+
+    Returns the job's state, which somebody may have changed.
+    """
+    desk_groups.superseded(connection, verdicts, who, at)
     i = desk_job_items.c
     for delivery, verdict in verdicts.items():
         connection.execute(update(desk_job_items).where(i.job == id, i.delivery == delivery).values(verdict=verdict))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 from urllib.parse import urlencode
 
+from sqlalchemy import Connection
 from starlette.responses import RedirectResponse, Response
 
 from engine.messages import Ref
@@ -14,7 +17,7 @@ from server.desk import filters as chosen
 from server.desk.jobs import jobs_of
 from server.desk.looking import connection_page, row_of
 from server.desk.sessions import Visit, needs, now
-from stores import audit
+from stores import audit, desk_groups
 from stores.payloads import PayloadLost
 
 _LONGEST_ID = 500
@@ -25,12 +28,18 @@ def _came_to(one: Replayed) -> str:
     return f"{one.verdict or 'not run'}, {one.commands} commands{said}"
 
 
+def _noted(transaction: Connection, who: str, what: str, id: str, why: str, told: Mapping[str, Any]) -> None:
+    at = now()
+    desk_groups.superseded(transaction, [id], who, at)
+    audit.append(transaction, at, who, what, id, why, told)
+
+
 @needs("support")
 async def replay_one(visit: Visit) -> Response:
     id = visit.request.path_params["id"]
     one = await visit.service.replay.one(id)
     told = {"verdict": one.verdict, "commands": one.commands}
-    await visit.write(audit.append, now(), visit.session.who, "delivery.replay", id, visit.field("why"), told)
+    await visit.write(_noted, visit.session.who, "delivery.replay", id, visit.field("why"), told)
     return _back_to(id, f"Replayed: {_came_to(one)}")
 
 
@@ -39,7 +48,7 @@ async def accept(visit: Visit) -> Response:
     id = visit.request.path_params["id"]
     one = await visit.service.replay.accept(id)
     told = {"verdict": one.verdict, "commands": one.commands}
-    await visit.write(audit.append, now(), visit.session.who, "delivery.accept", id, visit.field("why"), told)
+    await visit.write(_noted, visit.session.who, "delivery.accept", id, visit.field("why"), told)
     return _back_to(id, f"Accepted: {_came_to(one)}")
 
 
