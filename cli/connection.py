@@ -72,7 +72,7 @@ def add(
             keys=keys,
             merchant=merchant,
             stores=stores,
-            allow=tuple(_network(block) for block in allow),
+            allow=tuple(network(block) for block in allow),
             time_zone=_zone(time_zone),
             currency=_currency(currency),
             overrides=checked_overrides(store.settings, provider, overrides) if overrides else "",
@@ -164,7 +164,8 @@ def secret_value(value: str) -> str:
     return value
 
 
-def _network(block: str) -> str:
+def network(block: str) -> str:
+    """A CIDR block as it is stored. Raises UsageError."""
     try:
         return str(ipaddress.ip_network(block))
     except ValueError as error:
@@ -329,3 +330,15 @@ def limit(id_: str, rate: float | None, reset: bool, data: Path | None) -> None:
         connections.set_setting(transaction, id_, SETTING, rate, now())
         audit.append(transaction, now(), operator(), "connection.limit", id_, data={"rate": rate})
     click.echo(f"{id_}: {'the default' if rate is None else 'no limit' if not rate else f'{rate:g} requests a second'}")
+
+
+def _add_others() -> None:
+    # Imported last because they read secrets and blocks as this module does.
+    from cli.connection_access import allow, enable, share
+    from cli.connection_secrets import secret
+
+    for command in (secret, enable, allow, share):
+        connection.add_command(command)
+
+
+_add_others()

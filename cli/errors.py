@@ -27,6 +27,8 @@ _NEXT_STEPS = {
     "WriterNotStarted": "The writer did not start: {} See: tiffin doctor",
     "ConnectionUnknown": "There is no connection {}. See: tiffin connection list",
     "ConnectionExists": "A connection {} stands already. Choose another --id.",
+    "AdminKeyExists": "A key {} stands already. Choose another name, or revoke it first.",
+    "AdminKeyUnknown": "There is no key {} to revoke. See: tiffin admin-key list",
     "ArchiveBusy": "",
     "ObjectsAway": "The object store does not answer: {} See: tiffin doctor",
     "SegmentUnreadable": "A segment of the archive cannot be read: {} See: tiffin archive verify",

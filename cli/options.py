@@ -75,3 +75,16 @@ def pairs(values: tuple[str, ...], separator: str, what: str) -> tuple[tuple[str
             raise click.UsageError(f"{value!r} is not {what}")
         found.append((name.strip(), rest.strip() if separator == ":" else rest))
     return tuple(found)
+
+
+def duration(text: str, option: str) -> int:
+    """Seconds of `90s`, `30m`, `24h`, `7d`. Raises UsageError."""
+    from engine.model import seconds_of
+
+    try:
+        seconds = seconds_of(text)
+    except ValueError:
+        seconds = None
+    if not isinstance(seconds, int) or seconds > 100 * 365 * 86_400:
+        raise click.UsageError(f"{option} {text}: write 0s, 30m, 24h or 7d")
+    return seconds

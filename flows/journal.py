@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import orjson
@@ -31,7 +32,7 @@ from stores.hot_reads import HotReads
 from stores.objects import Objects, ObjectsAway, ObjectStoreOptions
 from stores.records import Committed, Conclusion, RawDelivery
 from stores.schema_version import bring_up_to_date, require_up_to_date
-from stores.secrets import SecretBox, SecretKeyError, key_from_file, parse_key
+from stores.secrets import SecretBox, SecretKeyError, key_from_file, older_key_file, parse_key, parse_keys
 from stores.tables import micros
 from stores.writer import GroupWriter, Work
 
@@ -77,13 +78,21 @@ def database_url(settings: Settings) -> str:
 
 def secret_box(settings: Settings) -> SecretBox:
     """The box that seals secrets at rest. Raises SecretKeyError where a server database has no key set."""
-    text = settings.secret_key.get_secret_value()
+    text, old = settings.secret_key.get_secret_value(), settings.secret_key_old.get_secret_value()
     if text:
-        return SecretBox(parse_key(text))
+        return SecretBox(parse_key(text), *parse_keys(old))
     if not settings.embedded:
         raise SecretKeyError("TIFFIN_SECRET_KEY is not set; a server database needs one (32 bytes in base64)")
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return SecretBox(key_from_file(settings.data / "secret.key"))
+    file = key_file(settings)
+    before = older_key_file(file)
+    standing = parse_keys(before.read_text()) if before.exists() else ()
+    return SecretBox(key_from_file(file), *standing, *parse_keys(old))
+
+
+def key_file(settings: Settings) -> Path:
+    """Where the embedded set-up keeps its key, if no setting has it."""
+    return settings.data / "secret.key"
 
 
 def objects_of(settings: Settings) -> Objects:

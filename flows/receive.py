@@ -35,6 +35,7 @@ from flows.providers import LoadedProvider
 from flows.questions import answers
 from flows.receipts import receipt
 from flows.sealing import Secrecy, sealed, secrecy_of
+from flows.shares import ShareFull, Shares
 from flows.urls import urls_of
 from stores.records import RawDelivery
 
@@ -81,12 +82,14 @@ class Receiver:
         public_url: str,
         max_body: int,
         limits: Limits | None = None,
+        shares: Shares | None = None,
         certificates: Certificates | None = None,
     ) -> None:
         self._providers, self._directory, self._journal = providers, directory, journal
         self._attempts, self._metrics, self.gate = attempts, metrics, gate
         self._public_url, self._max_body = public_url, max_body
         self.limits = limits or Limits(0, 0, 1)
+        self._shares = shares or Shares(1_000_000, 100)
         self.certificates = certificates or Certificates()
         self._handshaking = Handshaking(
             directory, journal, metrics, attempts.apart, self.certificates, public_url=public_url
@@ -139,7 +142,7 @@ class Receiver:
             if not target.feed:
                 raise Unrouted("no_handshake", target.methods)
             return await self._receive(target, request)
-        except QueueFull:
+        except (QueueFull, ShareFull):
             return self.refused(target, "busy")
         except CertificateUnavailable:
             return self.refused(target, "unavailable")
@@ -174,6 +177,12 @@ class Receiver:
         connection = found[0]
         if wait := self.limits.connection(connection):
             return self.limited(target, wait)
+        with self._shares.one_of(connection):
+            return await self._taken(target, request, connection, began)
+
+    async def _taken(self, target: Target, request: Request, connection: Connection, began: float) -> Reply:
+        """The answer to a request that has verified. Its share is held meanwhile."""
+        observe = self._metrics.observe
         if target.provider.interpreter.feeds[target.feed].feed.issue is not None:
             return self._issued(target, request, connection)
         if target.provider.interpreter.asks(target.feed):

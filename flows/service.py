@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import schemas
+from flows.admin_keys import AdminKeys
 from flows.admission import Gate
 from flows.attempts import Attempts
 from flows.certificates import Certificates
@@ -27,6 +28,7 @@ from flows.replay import Replay
 from flows.retention import Retention
 from flows.settings import Settings
 from flows.shared_limits import SharedLimits
+from flows.shares import Shares
 from flows.writer_client import WriterClient
 from flows.writer_process import Start, WriterHere
 
@@ -64,6 +66,9 @@ class Service:
         self.limits = Limits(settings.rate_connection, settings.rate_address, settings.rate_burst)
         self._shared: SharedLimits | None = None
         self.owner = secrets.token_hex(8)
+        self.admin_keys = AdminKeys(
+            settings.admin_key, lambda job: self.journal.read(job), lambda job: self.journal.write(job), clock
+        )
         self.providers: Mapping[str, LoadedProvider] = {}
         self.writer: WriterHere | WriterClient | None = None
         self._lock: FolderLock | None = None
@@ -123,6 +128,7 @@ class Service:
             public_url=settings.public_url,
             max_body=settings.max_body,
             limits=self.limits,
+            shares=Shares(settings.queue_rows, settings.connection_share),
             certificates=certificates,
         )
         self.recovery = Recovery(self.providers, self.directory, self.journal, self.attempts, self.metrics, self._clock)

@@ -77,6 +77,12 @@ class Settings(BaseSettings):
         0.0, ge=0, description="Requests a second from one address (of IPv6, one /64); 0: no limit."
     )
     rate_burst: float = Field(10.0, gt=0, description="Seconds of a rate that may come at once.")
+    connection_share: int = Field(
+        50,
+        ge=1,
+        le=100,
+        description="Percent of the room for waiting requests (TIFFIN_QUEUE_ROWS) that one connection may fill.",
+    )
     providers: Path = Field(Path("providers"), description="Folder of the provider files.")
     public_url: Annotated[str, BeforeValidator(_without_slash)] = Field(
         "http://127.0.0.1:8000", description="URL at which providers reach this server; signatures cover it."
@@ -87,6 +93,10 @@ class Settings(BaseSettings):
     secret_key: SecretStr = Field(
         SecretStr(""),
         description="Seals secrets at rest: 32 bytes in base64; empty, on SQLite: a file in the data folder.",
+    )
+    secret_key_old: SecretStr = Field(
+        SecretStr(""),
+        description="Keys that only open what they sealed, separated by commas: those before a rotation.",
     )
     admin_key: SecretStr = Field(
         SecretStr(""), description="Bearer key for every route but webhooks, receipts and health."

@@ -48,7 +48,7 @@ def create_app(service: Service) -> ASGIApp:
         exception_handlers={HTTPException: _http_problem, StoreUnavailable: _store_away, Exception: _fault},
     )
     pages.state.service = service
-    guarded = AdminKey(pages, settings.admin_key.get_secret_value())
+    guarded = AdminKey(pages, service.admin_keys)
     webhooks: Webhooks | None = None
     desk: ASGIApp | None = None
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection as Transaction
 from sqlalchemy import func, insert, or_, select, update
@@ -60,10 +60,68 @@ def add(transaction: Transaction, connection: Connection, box: SecretBox, at: da
             _put_secret(transaction, connection.id, name, value, box, at)
 
 
-def _put_secret(transaction: Transaction, id: str, name: str, value: bytes, box: SecretBox, at: datetime) -> None:
-    transaction.execute(
-        insert(connection_secrets).values(connection=id, name=name, value=box.seal(value), valid_from=at)
-    )
+def _put_secret(
+    transaction: Transaction,
+    id: str,
+    name: str,
+    value: bytes,
+    box: SecretBox,
+    at: datetime,
+    until: datetime | None = None,
+) -> int:
+    values = {"connection": id, "name": name, "value": box.seal(value), "valid_from": at, "valid_until": until}
+    number: int = transaction.scalars(
+        insert(connection_secrets).values(values).returning(connection_secrets.c.id)
+    ).one()
+    return number
+
+
+class SecretRow(NamedTuple):
+    """A secret without its value."""
+
+    id: int
+    name: str
+    valid_from: datetime
+    valid_until: datetime | None
+
+
+def add_secret(
+    transaction: Transaction,
+    id: str,
+    name: str,
+    value: bytes,
+    box: SecretBox,
+    at: datetime,
+    until: datetime | None = None,
+) -> int:
+    """Adds a secret beside those that hold; returns its number. Raises ConnectionUnknown."""
+    _touch(transaction, id, at)
+    return _put_secret(transaction, id, name, value, box, at, until)
+
+
+def secrets_of(transaction: Transaction, id: str) -> list[SecretRow]:
+    """A connection's secrets, also those that have ended, the newest first. Raises ConnectionUnknown."""
+    if transaction.scalar(select(connections.c.id).where(connections.c.id == id)) is None:
+        raise ConnectionUnknown(id)
+    s = connection_secrets.c
+    statement = select(s.id, s.name, s.valid_from, s.valid_until).where(s.connection == id).order_by(s.id.desc())
+    return [SecretRow(*row) for row in transaction.execute(statement)]
+
+
+def expire_secret(transaction: Transaction, id: str, number: int, until: datetime, at: datetime) -> None:
+    """Has one secret of a connection end then. Raises ConnectionUnknown."""
+    _touch(transaction, id, at)
+    s = connection_secrets.c
+    transaction.execute(update(connection_secrets).where(s.connection == id, s.id == number).values(valid_until=until))
+
+
+def set_allow(transaction: Transaction, id: str, blocks: Sequence[str], at: datetime) -> list[str]:
+    """Sets the CIDR blocks that may call, none for any; returns those before. Raises ConnectionUnknown."""
+    _touch(transaction, id, at)
+    c = connections.c
+    before = list(transaction.scalar(select(c.allow).where(c.id == id)) or ())
+    transaction.execute(update(connections).where(c.id == id).values(allow=list(blocks)))
+    return before
 
 
 def rotate(

@@ -6,10 +6,13 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, insert, or_, select
 
 from stores import audit
-from stores.tables import desk_sessions
+from stores.tables import admin_keys, desk_sessions
+
+KEY = "key:"
+"""How the audit names those who signed in by a key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +47,18 @@ def begin(connection: Connection, token: str, session: Session, at: datetime) ->
     audit.append(connection, at, session.who, "desk.sign_in", session.who, data={"role": session.role})
 
 
-def get(connection: Connection, token: str, at: datetime) -> Session | None:
-    s = desk_sessions.c
-    statement = select(s.who, s.role, s.csrf, s.until).where(
-        s.token == hashed(token), s.kind == "session", s.until > at
-    )
-    row = connection.execute(statement).first()
-    return None if row is None else Session(*row)
+def get(connection: Connection, token: str, at: datetime, keyed: bool) -> Session | None:
+    """Who is signed in. `keyed`: TIFFIN_ADMIN_KEY is set. A session ends with the key that it began by."""
+    s, k = desk_sessions.c, admin_keys.c
+    mine = (s.token == hashed(token)) & (s.kind == "session") & (s.until > at)
+    row = connection.execute(select(s.who, s.role, s.csrf, s.until).where(mine)).first()
+    if row is None or not row.who.startswith(KEY):
+        return None if row is None else Session(*row)
+    name = row.who.removeprefix(KEY)
+    standing = select(k.id).where(k.name == name, k.role == row.role, k.revoked_at.is_(None))
+    standing = standing.where(or_(k.expires_at.is_(None), k.expires_at > at))
+    holds = keyed if name == "TIFFIN_ADMIN_KEY" else connection.scalar(standing.limit(1)) is not None
+    return Session(*row) if holds else None
 
 
 def use_link(connection: Connection, link: str, token: str, csrf: str, until: datetime, at: datetime) -> Session | None:

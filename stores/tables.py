@@ -436,6 +436,37 @@ desk_edits = Table(
 )
 """Deliveries that an operator made of another one by editing its body."""
 
+audit_end = Table(
+    "audit_end",
+    metadata,
+    Column("chain", Text, primary_key=True),
+    Column("last", BigInteger, nullable=False),
+    Column("hash", Text, nullable=False),
+)
+"""The id and hash of the newest entry of the audit: one removed from its end is missed."""
+
+admin_keys = Table(
+    "admin_keys",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("expires_at", Moment),
+    Column("revoked_at", Moment),
+    Column("last_used_at", Moment),
+    Index(
+        "admin_keys_standing",
+        "name",
+        unique=True,
+        sqlite_where=text("revoked_at IS NULL"),
+        postgresql_where=text("revoked_at IS NULL"),
+    ),
+)
+"""Who may use the admin API. `hash` is that of the token, which is not kept."""
+
 entities = Table(
     "entities",
     metadata,

@@ -41,7 +41,7 @@ def documented() -> list[tuple[str, str]]:
     return [
         (str(page.relative_to(ROOT)), found)
         for page in pages
-        for found in re.findall(r"(?:^|`|\$ )(tiffin(?: [a-z]+)+)", page.read_text(), re.M)
+        for found in re.findall(r"(?:^|`|\$ )(tiffin(?: [a-z-]*[a-z])+)", page.read_text(), re.M)
     ]
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
+from flows import admin_keys
 from server.desk.sessions import MOST_TRIES
 from tests.flows.scenery import database, deliveries_of, settings_in, stock
 from tests.server.desk_visits import Visitor, link
@@ -65,6 +66,17 @@ def test_the_admin_key_signs_in_as_admin(tmp_path, start, monkeypatch) -> None:
     answer = running.client.post("/desk/sign-in", data={"key": "a-long-admin-key", "next": "/desk/audit"})
     assert (answer.status_code, answer.headers["location"]) == (303, "/desk/audit")
     assert "key:TIFFIN_ADMIN_KEY (admin)" in running.client.get("/desk").text
+
+
+def test_a_session_ends_with_the_key_that_it_began_by(running) -> None:
+    at = datetime.now(UTC)
+    with database(running.settings, writing=True) as transaction:
+        token = admin_keys.create(transaction, "ben", "support", at=at, by="test")
+    assert running.client.post("/desk/sign-in", data={"key": token}).status_code == 303
+    assert "key:ben (support)" in running.client.get("/desk").text
+    with database(running.settings, writing=True) as transaction:
+        admin_keys.revoke(transaction, "ben", at=at, by="test")
+    assert running.client.get("/desk").status_code == 303
 
 
 def test_a_link_works_once(running) -> None:
