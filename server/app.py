@@ -52,9 +52,10 @@ def create_app(service: Service) -> ASGIApp:
     pages.state.service = service
     guarded = AdminKey(pages, service.admin_keys)
     webhooks: Webhooks | None = None
+    desk: ASGIApp | None = None
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        nonlocal webhooks
+        nonlocal webhooks, desk
         if scope["type"] == "lifespan":
             await _lifespan(service, receive, send)
         elif scope["type"] == "http" and scope["path"].startswith(PREFIX):
@@ -68,6 +69,13 @@ def create_app(service: Service) -> ASGIApp:
                     files=Files(service),
                 )
             await webhooks(scope, receive, send)
+        elif scope["type"] == "http" and (scope["path"] == "/desk" or scope["path"].startswith("/desk/")):
+            if desk is None:
+                # Imported here because a server that nobody looks at has no use for it.
+                from server.desk.app import desk as desk_of
+
+                desk = desk_of(service)
+            await desk(scope, receive, send)
         else:
             await guarded(scope, receive, send)
 
