@@ -28,7 +28,9 @@ def _document(case: Case) -> Any:
 
 
 _DOCUMENTS = [
-    (case, document) for case in cases() if (document := _document(case)) and run(case)[0].verdict != "unauthorized"
+    (case, document)
+    for case in cases()
+    if (document := _document(case)) and run(case)[0].verdict not in ("unauthorized", "handshake")
 ]
 
 
