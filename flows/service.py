@@ -194,6 +194,7 @@ class Service:
             self._clock,
             deliveries_days=self.settings.keep_deliveries,
             published_days=self.settings.keep_published,
+            quarantine_days=self.settings.quarantine_days,
         )
         self._background = [
             loop.create_task(self._recover_left()),

@@ -117,6 +117,10 @@ class Settings(BaseSettings):
     quarantine: int = Field(
         100, ge=0, description="Unverified requests kept per connection and per address; the oldest go first."
     )
+    quarantine_bytes: int = Field(
+        16 * MIB, ge=0, description="Bytes of unverified requests kept per connection and per address."
+    )
+    quarantine_days: float = Field(30, ge=0, description="Days that unverified requests are kept; 0: always.")
     keep_deliveries: float = Field(
         90,
         ge=0,
