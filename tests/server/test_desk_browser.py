@@ -73,7 +73,8 @@ PAGES = (
 )  # fmt: skip
 
 
-@pytest.fixture(scope="module")
+# One for each test: while it runs, its event loop stands in the way of other tests' own.
+@pytest.fixture
 def chromium() -> Iterator[Any]:
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
