@@ -285,6 +285,14 @@ def test_pages_pass_the_checks_of_axe(served, signed_in, scheme) -> None:
         assert [(v["id"], v["nodes"][0]["html"]) for v in found] == [], one
 
 
+def test_the_overview_draws_the_hours_and_follows_what_comes(served, signed_in) -> None:
+    page = signed_in()
+    page.locator(".chart canvas").wait_for()
+    served.post(stock(a="5"))
+    page.locator(".figures", has_text="accepted").wait_for()
+    page.locator(".chart canvas").wait_for()
+
+
 def test_no_page_is_wider_than_a_phone(served, signed_in) -> None:
     served.post(stock(**{"SKU-17": "1"}), path="/v1/integrations/pos/strict/webhooks/stock")
     page = signed_in(viewport={"width": 360, "height": 740})

@@ -23,7 +23,10 @@ function live(part) {
       }
     } catch { /* The server is away: it is asked again. */ }
     if (!fresh) return live(part);
+    const open = [...part.querySelectorAll("details")].map((one) => one.open);
     part.replaceWith(fresh);
+    fresh.querySelectorAll("details").forEach((one, n) => { one.open = Boolean(open[n]); });
+    document.dispatchEvent(new Event("fresh"));
     if (fresh.dataset.live) live(fresh);
   }, seconds * 1000);
 }
