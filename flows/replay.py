@@ -19,6 +19,7 @@ from flows.journal import Journal
 from flows.overrides import effective
 from flows.providers import LoadedProvider
 from flows.sealing import opened
+from stores import imports
 from stores.deliveries import StoredDelivery
 from stores.payloads import PayloadLost
 
@@ -83,6 +84,9 @@ class Replay:
         stored = await self._journal.stored(delivery)
         if stored is None:
             return _not_run(delivery, "delivery_unknown", "There is no such delivery.")
+        if stored.method == imports.METHOD or await self._journal.read(lambda t: imports.get(t, delivery) is not None):
+            # What it holds is a note about rows; they stand in the file.
+            return _not_run(delivery, "part_of_a_file", "It is part of an imported file.", "Send the file again.")
         loaded = self._providers.get(stored.provider)
         if loaded is None or stored.feed not in loaded.interpreter.feeds:
             return _not_run(delivery, "feed_missing", "No loaded provider file has its feed.")
@@ -140,6 +144,8 @@ def _replayed(delivery: str, concluded: Concluded) -> Replayed:
     return Replayed(delivery, concluded.verdict, concluded.commands, concluded.outcome.failures)
 
 
-def _not_run(delivery: str, code: str, message: str) -> Replayed:
-    failure = Failure("processing", code, message, "Correct the id, or bring back what is missing.")
+def _not_run(
+    delivery: str, code: str, message: str, next_step: str = "Correct the id, or bring back what is missing."
+) -> Replayed:
+    failure = Failure("processing", code, message, next_step)
     return Replayed(delivery, "", 0, (failure,))

@@ -248,6 +248,15 @@ async def test_a_file_whose_work_is_done_is_a_duplicate(service: Service, settin
 
 
 @in_loop
+async def test_a_part_of_a_file_is_not_replayed(service: Service, settings: Settings) -> None:
+    job = await imported(service, markets.table(5).replace(b"s3,", b"s3,oops"), "a.csv")
+    for delivery in (job.id, imports.chunk_id(job.id, 0)):
+        told = await service.replay.one(delivery)
+        assert [failure.code for failure in told.failures] == ["part_of_a_file"]
+    assert len(ids(settings)) == job.commands
+
+
+@in_loop
 async def test_a_corrected_file_writes_only_what_was_not_written(service: Service, settings: Settings) -> None:
     first = await imported(service, markets.table(30).replace(b"s7,8.50", b"s7,oops"), "a.csv")
     assert (first.state, first.commands) == ("partial", 29)
