@@ -93,20 +93,13 @@ def backtest(
 def _texts(provider: str, folder: Path, spec: Path, old: Path | None) -> tuple[LoadedProvider, LoadedProvider]:
     """Both files. The new one may have any name, but speaks of the same provider."""
     import schemas
-    from engine.checker import load_document
-    from engine.extending import resolve
-    from engine.interpreter import Interpreter
-    from engine.resolved_text import resolved_text
-    from flows.providers import LoadedProvider, hash_of, read_source, sources_beside
+    from flows.providers import load_candidate
 
     def loaded(path: Path) -> LoadedProvider:
-        source = read_source(path)
-        document = resolve(source.text, source.file, sources_beside(path))
-        made = load_document(document, schemas.canon())
-        if made.provider != provider:
-            raise InputProblem(f"{path} is the file of {made.provider}, not of {provider}.")
-        text = resolved_text(document) if document.others else source.text
-        return LoadedProvider(Interpreter(made, hash_of(text), schemas.canon()), text, hash_of(text))
+        made = load_candidate(path, schemas.canon())
+        if (name := made.interpreter.provider.provider) != provider:
+            raise InputProblem(f"{path} is the file of {name}, not of {provider}.")
+        return made
 
     current = old or folder / f"{provider}.yaml"
     if not current.is_file():

@@ -336,8 +336,9 @@ def _add_others() -> None:
     # Imported last because they read secrets and blocks as this module does.
     from cli.connection_access import allow, enable, share
     from cli.connection_secrets import secret
+    from cli.verify_again import verify_again
 
-    for command in (secret, enable, allow, share):
+    for command in (secret, enable, allow, share, verify_again):
         connection.add_command(command)
 
 

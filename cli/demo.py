@@ -87,9 +87,23 @@ def _send_when_ready(
             interpreter = interpreters[case.provider]
             told.extend(_send(address, case, interpreter, settings.public_url) for _ in range(case.again + 1))
         _report(told, settings.public_url)
+        if not once:
+            click.echo(f"\n  support desk, works once: {_desk_link(settings)}")
     finally:
         if once or not told:
             server.should_exit = True
+
+
+def _desk_link(settings: Any) -> str:
+    from cli.store import Store, now, operator
+    from flows.desk_sessions import link_path, make_link
+
+    store = Store(settings)
+    try:
+        with store.writing() as transaction:
+            return str(settings.public_url) + link_path(make_link(transaction, operator(), "admin", now()))
+    finally:
+        store.database.close()
 
 
 def _ready(server: Any) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
 import sys
 from collections.abc import Callable
@@ -57,7 +56,7 @@ def import_(
 
     \b
     Example:
-      tiffin import seller-feed products.csv --header 'X-Feed-Id: 2026-01' --report failed.csv
+      tiffin import acme products.csv --header 'X-Feed-Id: 2026-01' --report failed.csv
     """
     if len(arguments) > 2:
         raise click.UsageError("name a provider and a file, or a file alone")
@@ -157,11 +156,8 @@ async def _admitted(
         "",
         datetime.now(UTC),
     )
-    size = os.path.getsize(file)  # noqa: ASYNC240 nothing here waits long
-    if size > settings.import_bytes:
-        raise InputProblem(f"{file} has {size} bytes; TIFFIN_IMPORT_BYTES allows {settings.import_bytes}")
     with service.importer.spool.incoming() as incoming:
-        await asyncio.to_thread(_copy, file, incoming.write)
+        await asyncio.to_thread(_copy, file, incoming.write, settings.import_bytes)
         lease = timedelta(seconds=settings.lease)
         try:
             return await admit(
@@ -180,7 +176,9 @@ async def _admitted(
             raise InputProblem("as many jobs wait as TIFFIN_IMPORT_JOBS allows. See: tiffin job list") from None
 
 
-def _copy(file: Path, write: Callable[[bytes], None]) -> None:
+def _copy(file: Path, write: Callable[[bytes], None], most: int) -> None:
+    if (size := file.stat().st_size) > most:
+        raise InputProblem(f"{file} has {size} bytes; TIFFIN_IMPORT_BYTES allows {most}")
     with file.open("rb") as source:
         while block := source.read(_BLOCK):
             write(block)

@@ -28,6 +28,7 @@ _COMMANDS = {
     "migrate": ("cli.upkeep", "migrate", "Bring the database's schema up to date."),
     "doctor": ("cli.upkeep", "doctor", "Say what is wrong with a set-up."),
     "retention": ("cli.retention", "retention", "Remove what has been kept for long enough."),
+    "desk": ("cli.desk", "desk", "Sign in to the support desk."),
     "admin-key": ("cli.admin_key", "admin_key", "Keys of the admin API and the support desk."),
     "secret-key": ("cli.secret_key", "secret_key", "Replace the key that seals secrets at rest."),
     "audit": ("cli.audit", "audit", "What operators did."),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -20,6 +19,7 @@ from cli.provider_coverage import coverage
 from cli.provider_explain import explain
 from cli.provider_new import new
 from cli.provider_show import show, summary
+from cli.provider_try import body_of, feed_of, interpreter_of, secrets_of, try_
 
 if TYPE_CHECKING:
     from engine.interpreter import Interpreter
@@ -42,6 +42,7 @@ provider.add_command(show)
 provider.add_command(new)
 provider.add_command(explain)
 provider.add_command(coverage)
+provider.add_command(try_)
 
 
 def folder() -> Path:
@@ -62,7 +63,7 @@ def list_(as_json: bool) -> None:
     """
     from flows.golden import webhook_path
 
-    made = [_interpreter(path) for path in sorted(folder().glob("*.yaml"))]
+    made = [interpreter_of(path) for path in sorted(folder().glob("*.yaml"))]
     if as_json:
         print_json([summary(one) for one in made])
         return
@@ -75,138 +76,6 @@ def list_(as_json: bool) -> None:
     print_table(
         ("provider", "family", "revision", "evidence", "feed", "address"), rows, f"No provider files in {folder()}."
     )
-
-
-def _interpreter(path: Path, overrides: Path | None = None) -> Interpreter:
-    import schemas
-    from flows.providers import load_provider, read_source, with_overrides
-
-    loaded = load_provider(path, schemas.canon())
-    return with_overrides(loaded, read_source(overrides).text if overrides else "").interpreter
-
-
-def _feed(interpreter: Interpreter, feed: str, *, or_handshake: bool = False) -> str:
-    known = [*interpreter.feeds, *(interpreter.handshakes.by_name if or_handshake else ())]
-    if feed not in known:
-        what = "feed or handshake" if or_handshake else "feed"
-        raise InputProblem(f"There is no {what} {feed}. The file has: {', '.join(known)}")
-    return feed
-
-
-@provider.command("try")
-@click.argument("file", type=_FILE)
-@click.option("--feed", required=True, help="The feed or handshake to run.")
-@click.option(
-    "--body",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True),
-    help="File with the body; - for standard input. [default: no body]",
-)
-@click.option("--param", "params", multiple=True, help="name=value of a placeholder in the path; may be repeated.")
-@click.option("--header", "headers", multiple=True, help="'Name: value'; may be repeated.")
-@click.option("--query", "queries", multiple=True, help="name=value; may be repeated.")
-@click.option("--context", type=_FILE, help="YAML or JSON with the connection and the mappings.")
-@click.option("--overrides", type=_FILE, help="YAML with what a connection overrides.")
-@click.option(
-    "--unmapped",
-    type=click.Choice(["create", "reject"]),
-    default="create",
-    show_default=True,
-    help="create: unmapped stores keep the provider's id; reject: the file's own rule holds.",
-)
-@click.option(
-    "--secret",
-    "secrets",
-    multiple=True,
-    help="NAME=VALUE, NAME=@file or NAME=env:VARIABLE; the signature is verified only when secrets are given.",
-)
-@json_option
-def try_(
-    file: Path, feed: str, body: Path | None, params: tuple[str, ...], headers: tuple[str, ...],
-    queries: tuple[str, ...], context: Path | None, overrides: Path | None, unmapped: str, secrets: tuple[str, ...],
-    as_json: bool,
-) -> None:  # fmt: skip
-    """Runs one request through a provider file and shows verdict, key, commands, failures and reply.
-
-    Nothing is stored or sent.
-
-    \b
-    Example:
-      tiffin provider try providers/acme.yaml --feed stock --body sample.json
-    """
-    from dataclasses import replace
-
-    from flows.golden import context_of, make_request, read_context
-    from flows.trial import try_request
-
-    interpreter = _interpreter(file, overrides)
-    _feed(interpreter, feed, or_handshake=True)
-    before = (
-        read_context(interpreter.provider.provider, context)
-        if context
-        else context_of(interpreter.provider.provider, {})
-    )
-    connection = before.connection
-    if secrets:
-        connection = replace(connection, secrets=_secrets(secrets))
-    request = make_request(
-        interpreter,
-        feed,
-        _body(body) if body else b"",
-        received_at=datetime.now(UTC),
-        headers=pairs(headers, ":", "'Name: value'"),
-        query=pairs(queries, "=", "name=value"),
-        params=pairs(params, "=", "name=value"),
-    )
-    trial = try_request(
-        interpreter,
-        feed,
-        request,
-        connection,
-        before.mappings,
-        verify=bool(secrets),
-        create=unmapped == "create",
-        views=before.views,
-    )
-    if as_json:
-        print_json(trial.to_json())
-    else:
-        _print_trial(trial.to_json(), trial.stages, bool(secrets))
-    if trial.verdict not in _WELL:
-        sys.exit(1)
-
-
-_WELL = ("accepted", "ignored", "duplicate", "handshake", "answered")
-
-
-def _body(path: Path) -> bytes:
-    return click.get_binary_stream("stdin").read() if str(path) == "-" else path.read_bytes()
-
-
-def _print_trial(told: dict[str, Any], stages: Any, verified: bool) -> None:
-    colour = "green" if told["verdict"] in _WELL else "red"
-    click.echo(f"verdict   {click.style(told['verdict'], fg=colour)}")
-    if "handshake" in told:
-        click.echo(f"handshake {told['handshake']}")
-        for name, value in told["shown"].items():
-            click.echo(f"shown     {name}: {value}")
-    click.echo(f"feed      {told['feed']}{f' · event {event}' if (event := told['event']) else ''}")
-    click.echo(f"key       {told['idempotency_key'] or 'none'}")
-    if not verified:
-        click.echo("signature not verified: give --secret NAME=VALUE to verify it")
-    for command in told["commands"]:
-        click.echo(f"\n{click.style(command['command'], bold=True)}  {command['entity']}  (rule {command['rule']})")
-        click.echo(_indented(json.dumps(command["data"], ensure_ascii=False, indent=2)))
-    for failure in told["failures"]:
-        click.echo(f"\n{click.style(failure['class'] + '/' + failure['code'], fg='yellow')}  {failure['message']}")
-        for name in ("path", "place", "next_step"):
-            if failure[name]:
-                click.echo(f"  {name.replace('_', ' '):9} {failure[name]}")
-    click.echo(f"\nreply     {told['reply']['status']}  {json.dumps(told['reply']['body'], ensure_ascii=False)}")
-    click.echo(f"stages    {', '.join(f'{name} {ms} ms' for name, ms in stages.items())}")
-
-
-def _indented(text: str) -> str:
-    return "\n".join(f"  {line}" for line in text.splitlines())
 
 
 @provider.command()
@@ -259,7 +128,7 @@ def _golden_tests_pass(root: Path, tests: Path, names: tuple[str, ...], as_json:
     from cli import provider_pins
 
     if not (tests / "test_golden.py").exists():
-        return provider_pins.tested(root, names)
+        return provider_pins.tested(root, names, quiet=as_json)
     wanted = [sys.executable, "-m", "pytest", "-q", str(tests.relative_to(root))]
     if names:
         known = {path.parent.parent.parent.name for path in tests.glob("*/*/*/request.yaml")}
@@ -308,29 +177,23 @@ def sign(
     from flows.golden import make_request
     from flows.settings import Settings
 
-    interpreter = _interpreter(file)
-    _feed(interpreter, feed)
+    interpreter = interpreter_of(file)
+    feed_of(interpreter, feed)
     request = make_request(
         interpreter,
         feed,
-        _body(body),
+        body_of(body),
         received_at=datetime.now(UTC),
         headers=pairs(headers, ":", "'Name: value'"),
         query=pairs(queries, "=", "name=value"),
         public_url=(url or Settings().public_url).rstrip("/"),
     )
-    found = [*made(interpreter.auth_of(feed), request, _secrets(secrets)), *_content_type(interpreter, feed, headers)]
+    found = [*made(interpreter.auth_of(feed), request, secrets_of(secrets)), *_content_type(interpreter, feed, headers)]
     if as_json:
         print_json(dict(found))
         return
     for name, value in found:
         click.echo(f"{name}: {value}")
-
-
-def _secrets(given: tuple[str, ...]) -> dict[str, tuple[bytes, ...]]:
-    from cli.connection import secret_value
-
-    return {name: (secret_value(value).encode(),) for name, value in pairs(given, "=", "NAME=VALUE")}
 
 
 def _content_type(interpreter: Interpreter, feed: str, given: Iterable[str]) -> list[tuple[str, str]]:

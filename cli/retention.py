@@ -18,8 +18,8 @@ from cli.output import print_json
 def retention(as_json: bool, data: Path | None) -> None:
     """Removes what has been kept for long enough, now. A server does so by itself.
 
-    TIFFIN_KEEP_DELIVERIES and TIFFIN_KEEP_PUBLISHED say for how many days. Deliveries with open failures, in flight
-    or waiting for the bus stay.
+    TIFFIN_KEEP_DELIVERIES, TIFFIN_KEEP_PUBLISHED and TIFFIN_QUARANTINE_DAYS say for how many days. Deliveries with
+    open failures, in flight or waiting for the bus stay.
 
     \b
     Example:
@@ -32,7 +32,10 @@ def retention(as_json: bool, data: Path | None) -> None:
     if as_json:
         print_json(gone._asdict())
     else:
-        click.echo(f"{gone.deliveries} deliveries, {gone.published} rows of published commands, {gone.windows} windows")
+        click.echo(
+            f"{gone.deliveries} deliveries, {gone.published} rows of published commands, {gone.windows} windows, "
+            f"{gone.quarantined} unverified requests"
+        )
 
 
 async def _removed(store: Any) -> Any:
@@ -44,5 +47,11 @@ async def _removed(store: Any) -> Any:
             return job(transaction)
 
     settings = store.settings
-    kept = Retention(write, now, deliveries_days=settings.keep_deliveries, published_days=settings.keep_published)
+    kept = Retention(
+        write,
+        now,
+        deliveries_days=settings.keep_deliveries,
+        published_days=settings.keep_published,
+        quarantine_days=settings.quarantine_days,
+    )
     return await kept.remove()

@@ -145,4 +145,6 @@ def nearest(value: Mapping[Any, Any], keys: tuple[str, ...]) -> str | None:
 class Node(BaseModel):
     """A mapping of the provider file. Unknown keys are errors; nothing can be changed."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, populate_by_name=True)
+    model_config = ConfigDict(
+        defer_build=True, extra="forbid", frozen=True, arbitrary_types_allowed=True, populate_by_name=True
+    )

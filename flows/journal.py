@@ -230,16 +230,20 @@ class Journal:
         """Keeps a request that did not verify; returns how many older ones were evicted. Raises QueueFull."""
         if not self._writer.has_room(len(raw.body)):
             raise QueueFull
-        most = self._settings.quarantine
+        most, most_bytes = self._settings.quarantine, self._settings.quarantine_bytes
         owner = {name: getattr(raw, name) for name in ("tenant", "provider", "connection", "feed")}
 
-        return await self.write(Work(deliveries.keep_quarantined, raw, failure, owner, most))
+        return await self.write(Work(deliveries.keep_quarantined, raw, failure, owner, most, most_bytes))
 
-    async def released(self, delivery: str, connection: Connection) -> None:
-        """Takes a request that verifies by now out of quarantine."""
+    async def released(self, delivery: str, connection: Connection) -> bool:
+        """Takes a request that verifies by now out of quarantine; this process works on it until it is concluded.
+
+        False: another has taken it.
+        """
         owner = {"tenant": connection.tenant, "connection": connection.id}
+        until = self._clock() + timedelta(seconds=self._settings.lease)
 
-        await self.write(Work(deliveries.release_from_quarantine, delivery, owner))
+        return await self.write(Work(deliveries.release_from_quarantine, delivery, owner, self._owner, until))
 
     async def take_over(self, limit: int, *, everything: bool) -> list[InFlight]:
         """Deliveries that nobody works on any more, now this process's own."""

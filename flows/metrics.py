@@ -115,6 +115,10 @@ class Metrics:
         self._import_rows = Counter(
             "tiffin_import_rows", "Rows of import jobs.", ("provider", "feed", "result"), registry=self.registry
         )
+        self._reloads = Counter(
+            "tiffin_provider_reloads", "Changed provider files, swapped in or refused.", ("result",),
+            registry=self.registry,
+        )  # fmt: skip
         self._answered = lru_cache(4096)(self._deliveries.labels)
         self._written = lru_cache(1024)(self._commands.labels)
 
@@ -144,6 +148,9 @@ class Metrics:
     def shaken(self, provider: str, handshake: str, came_to: ShakenTo) -> None:
         """`provider` and `handshake` are names from loaded provider files."""
         self._shaken.labels(provider, handshake, came_to).inc()
+
+    def reloaded(self, result: Literal["swapped", "refused"]) -> None:
+        self._reloads.labels(result).inc()
 
     def recovered(self) -> None:
         self._recovered.inc()

@@ -56,6 +56,16 @@ class LoadedProvider:
 
 def load_provider(path: Path, canon: Canon, engine: EngineName = "jlens") -> LoadedProvider:
     """One file, named `<provider>.yaml`. Raises ProviderFileError with every problem of it."""
+    loaded = load_candidate(path, canon, engine)
+    provider = loaded.interpreter.provider
+    if provider.provider != path.stem:
+        message = f"the provider is named {provider.provider}, its file {path.name}"
+        raise ProviderFileError((_problem(path, 1, "file_name_differs", message),))
+    return loaded
+
+
+def load_candidate(path: Path, canon: Canon, engine: EngineName = "jlens") -> LoadedProvider:
+    """One file of any name, such as an older or a newer one of a provider. Raises ProviderFileError."""
     found: dict[str, Source] = {}
     beside = sources_beside(path)
 
@@ -68,9 +78,6 @@ def load_provider(path: Path, canon: Canon, engine: EngineName = "jlens") -> Loa
     source = read_source(path)
     document = resolve(source.text, source.file, sources)
     provider = checker.load_document(document, canon)
-    if provider.provider != path.stem:
-        message = f"the provider is named {provider.provider}, its file {path.name}"
-        raise ProviderFileError((_problem(path, 1, "file_name_differs", message),))
     text = resolved_text(document) if found else source.text
     return _loaded(Interpreter(provider, hash_of(text), canon, engine), text, Origin(source, found, canon, engine))
 

@@ -101,6 +101,10 @@ class Receiver:
         self.questions = 0
         """Questions that were answered and not yet counted in the store."""
 
+    def reloaded(self, providers: Mapping[str, LoadedProvider]) -> None:
+        """What is secret in requests of changed providers; those that are gone may still have some in flight."""
+        self._secrecy |= {name: secrecy_of(loaded.interpreter.provider) for name, loaded in providers.items()}
+
     def target(self, family: str, provider: str, connection: str, method: str, tail: str) -> Target:
         """Raises Unrouted."""
         loaded = self._providers.get(provider)

@@ -19,6 +19,7 @@ from flows.journal import Journal
 from flows.overrides import effective
 from flows.providers import LoadedProvider
 from flows.sealing import opened
+from stores import imports
 from stores.deliveries import StoredDelivery
 from stores.payloads import PayloadLost
 
@@ -31,6 +32,10 @@ class Replayed:
     verdict: str
     commands: int
     failures: tuple[Failure, ...]
+
+
+class _TakenElsewhere(Exception):
+    """A quarantined request is another process's, or another connection's, by now."""
 
 
 class Replay:
@@ -57,10 +62,31 @@ class Replay:
         """Runs a delivery that waits at a snapshot's guard: it retires what is absent by now."""
         return await self.one(delivery, accepted=True)
 
-    async def one(self, delivery: str, *, accepted: bool = False) -> Replayed:
+    async def verifies(self, delivery: str) -> tuple[str, Failure | None]:
+        """The connection for which a quarantined request verifies by now, else "" and why it does not.
+
+        Nothing is changed.
+        """
+        stored = await self._journal.stored(delivery)
+        loaded = self._providers.get(stored.provider) if stored is not None else None
+        if stored is None or loaded is None or stored.feed not in loaded.interpreter.feeds:
+            return "", _not_run(delivery, "feed_missing", "No loaded provider file has its feed.").failures[0]
+        try:
+            request = opened(await self._journal.whole(stored), self._journal.unseal)
+            return (await self._verifying(stored, loaded, request)).id, None
+        except PayloadLost as lost:
+            return "", _not_run(delivery, lost.code, str(lost)).failures[0]
+        except Unauthorized as refusal:
+            return "", refusal.failure
+
+    async def one(self, delivery: str, *, accepted: bool = False, wanted: str = "") -> Replayed:
+        """`wanted` is the only connection that a quarantined request may verify for; "" for any."""
         stored = await self._journal.stored(delivery)
         if stored is None:
             return _not_run(delivery, "delivery_unknown", "There is no such delivery.")
+        if stored.method == imports.METHOD or await self._journal.read(lambda t: imports.get(t, delivery) is not None):
+            # What it holds is a note about rows; they stand in the file.
+            return _not_run(delivery, "part_of_a_file", "It is part of an imported file.", "Send the file again.")
         loaded = self._providers.get(stored.provider)
         if loaded is None or stored.feed not in loaded.interpreter.feeds:
             return _not_run(delivery, "feed_missing", "No loaded provider file has its feed.")
@@ -69,9 +95,11 @@ class Replay:
         except PayloadLost as lost:
             return _not_run(delivery, lost.code, str(lost))
         try:
-            connection = await self._connection(stored, loaded, request)
+            connection = await self._connection(stored, loaded, request, wanted)
         except Unauthorized as refusal:
             return Replayed(delivery, "unauthorized", 0, (refusal.failure,))
+        except _TakenElsewhere:
+            return _not_run(delivery, "taken_elsewhere", "Another process runs it at this moment.")
         if connection is None:
             return _not_run(delivery, "connection_missing", "Its connection is gone.")
         loaded, obstacle = await effective(self._journal, loaded, connection)
@@ -81,15 +109,22 @@ class Replay:
         )
         return await self._attempts.run(attempt, lambda concluded: _replayed(delivery, concluded))
 
-    async def _connection(self, stored: StoredDelivery, loaded: LoadedProvider, request: Request) -> Connection | None:
-        """Raises Unauthorized where a quarantined request still does not verify."""
+    async def _connection(
+        self, stored: StoredDelivery, loaded: LoadedProvider, request: Request, wanted: str
+    ) -> Connection | None:
+        """Raises Unauthorized where a quarantined request still does not verify, and _TakenElsewhere."""
         if not stored.quarantined:
             return await self._journal.connection(stored.connection)
-        named = stored.connection
-        found = candidates(await self._directory.current(), loaded.interpreter, stored.feed, request, named)
-        connection = await self._verified(loaded, stored.feed, found, request)
-        await self._journal.released(stored.id, connection)
+        connection = await self._verifying(stored, loaded, request)
+        if wanted not in ("", connection.id) or not await self._journal.released(stored.id, connection):
+            raise _TakenElsewhere
         return connection
+
+    async def _verifying(self, stored: StoredDelivery, loaded: LoadedProvider, request: Request) -> Connection:
+        """The connection that a quarantined request verifies for, as of when it came. Raises Unauthorized."""
+        current = await self._directory.current()
+        found = candidates(current, loaded.interpreter, stored.feed, request, stored.connection)
+        return await self._verified(loaded, stored.feed, found, request)
 
     async def _verified(
         self, loaded: LoadedProvider, feed: str, found: tuple[Connection, ...], request: Request
@@ -109,6 +144,8 @@ def _replayed(delivery: str, concluded: Concluded) -> Replayed:
     return Replayed(delivery, concluded.verdict, concluded.commands, concluded.outcome.failures)
 
 
-def _not_run(delivery: str, code: str, message: str) -> Replayed:
-    failure = Failure("processing", code, message, "Correct the id, or bring back what is missing.")
+def _not_run(
+    delivery: str, code: str, message: str, next_step: str = "Correct the id, or bring back what is missing."
+) -> Replayed:
+    failure = Failure("processing", code, message, next_step)
     return Replayed(delivery, "", 0, (failure,))

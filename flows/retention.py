@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 from flows.journal import StoreUnavailable
 from flows.logging import logger
 from stores import retention
+from stores.deliveries import evict_older
 from stores.retention import Place, Removed
 from stores.writer import Work
 
@@ -27,11 +28,12 @@ _log = logger("tiffin.retention")
 
 
 class Gone(NamedTuple):
-    """How many deliveries, rows of published commands and passed windows were removed."""
+    """How many deliveries, rows of published commands, passed windows and unverified requests were removed."""
 
     deliveries: int = 0
     published: int = 0
     windows: int = 0
+    quarantined: int = 0
 
 
 class Retention:
@@ -44,23 +46,27 @@ class Retention:
         *,
         deliveries_days: float,
         published_days: float,
+        quarantine_days: float = 0,
         step: int = STEP,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._write, self._clock, self._step, self._pause = write, clock, step, pause
         self._deliveries, self._published = deliveries_days, published_days
+        self._quarantine = quarantine_days
 
     async def remove(self) -> Gone:
         """Removes all that may go. Raises StoreUnavailable."""
         now = self._clock()
         windows = await self._all(partial(Work, retention.remove_windows, now))
-        published = deliveries = 0
+        published = deliveries = quarantined = 0
+        if self._quarantine:
+            quarantined = await self._all(partial(Work, evict_older, now - timedelta(days=self._quarantine)))
         if self._published:
             before = now - timedelta(days=self._published)
             published = await self._all(partial(Work, retention.remove_published, before))
         if self._deliveries:
             deliveries = await self._remove_deliveries(now - timedelta(days=self._deliveries))
-        return Gone(deliveries, published, windows)
+        return Gone(deliveries, published, windows, quarantined)
 
     async def run(self, interval: float = INTERVAL_SECONDS) -> None:
         """Removes again and again, and survives every outage of the store."""

@@ -27,6 +27,7 @@ from flows.project import ProjectionHealth
 from flows.providers import LoadedProvider, load_providers
 from flows.receive import Receiver
 from flows.recover import Recovery
+from flows.reloading import Reloading, Swap
 from flows.replay import Replay
 from flows.retention import Retention
 from flows.settings import Settings
@@ -72,7 +73,7 @@ class Service:
         self.admin_keys = AdminKeys(
             settings.admin_key, lambda job: self.journal.read(job), lambda job: self.journal.write(job), clock
         )
-        self.providers: Mapping[str, LoadedProvider] = {}
+        self.providers: dict[str, LoadedProvider] = {}
         self.writer: WriterHere | WriterClient | None = None
         self._lock: FolderLock | None = None
         self._background: list[asyncio.Task[None]] = []
@@ -101,7 +102,7 @@ class Service:
 
     async def _start(self) -> None:
         settings = self.settings
-        self.providers = load_providers(settings.providers, schemas.canon(), settings.jsonata)
+        self.providers = dict(self._load())
         if settings.embedded and self._serving:
             self._lock = await asyncio.to_thread(FolderLock, settings.data)
         elif not settings.kafka_bootstrap:
@@ -151,6 +152,16 @@ class Service:
         if self._serving:
             self._serve()
 
+    def _load(self) -> Mapping[str, LoadedProvider]:
+        return load_providers(self.settings.providers, schemas.canon(), self.settings.jsonata)
+
+    def _swap(self, swap: Swap) -> None:
+        """In one step of the event loop: no request sees one file of the new ones and one of the old."""
+        self.receiver.reloaded(swap.changed)
+        self.providers.update(swap.changed)
+        for name in swap.gone:
+            del self.providers[name]
+
     def _writer(self) -> WriterHere | WriterClient:
         settings = self.settings
         start = Start(
@@ -183,6 +194,7 @@ class Service:
             self._clock,
             deliveries_days=self.settings.keep_deliveries,
             published_days=self.settings.keep_published,
+            quarantine_days=self.settings.quarantine_days,
         )
         self._background = [
             loop.create_task(self._recover_left()),
@@ -192,6 +204,8 @@ class Service:
             loop.create_task(self.importer.keep_tidy(self.settings.keep_imports)),
         ]
         self._importing = loop.create_task(self.importer.run())
+        if self.settings.reload:
+            self._background.append(loop.create_task(self._reloading().run(self.settings.reload)))
         if url := self.settings.redis_url.get_secret_value():
             # Imported here because the client's memory is of no use to a set-up without Redis.
             from stores.shared_buckets import SharedBuckets
@@ -199,6 +213,18 @@ class Service:
             log: Any = logger("tiffin.limits")
             self._shared = SharedLimits(self.limits, SharedBuckets(url), log)
             self._background.append(loop.create_task(self._shared.run()))
+
+    def _reloading(self) -> Reloading:
+        log: Any = logger("tiffin.providers")
+        return Reloading(
+            self.settings.providers,
+            load=self._load,
+            current=lambda: self.providers,
+            keep=self.journal.keep_spec,
+            swap=self._swap,
+            told=self.metrics.reloaded,
+            log=log,
+        )
 
     async def _count_questions(self) -> None:
         """Adds questions to the ledger's counters, a few seconds late: none of them waits for a commit."""

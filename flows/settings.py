@@ -84,6 +84,9 @@ class Settings(BaseSettings):
         description="Percent of the room for waiting requests (TIFFIN_QUEUE_ROWS) that one connection may fill.",
     )
     providers: Path = Field(Path("providers"), description="Folder of the provider files.")
+    reload: float = Field(
+        2.0, ge=0, description="Seconds between two looks at the provider files; changed ones are swapped in; 0: never."
+    )
     public_url: Annotated[str, BeforeValidator(_without_slash)] = Field(
         "http://127.0.0.1:8000", description="URL at which providers reach this server; signatures cover it."
     )
@@ -114,6 +117,10 @@ class Settings(BaseSettings):
     quarantine: int = Field(
         100, ge=0, description="Unverified requests kept per connection and per address; the oldest go first."
     )
+    quarantine_bytes: int = Field(
+        16 * MIB, ge=0, description="Bytes of unverified requests kept per connection and per address."
+    )
+    quarantine_days: float = Field(30, ge=0, description="Days that unverified requests are kept; 0: always.")
     keep_deliveries: float = Field(
         90,
         ge=0,

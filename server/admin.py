@@ -15,6 +15,8 @@ from server.problem_documents import SECURITY_HEADERS, problem
 
 OPEN_PATHS = ("/healthz", "/readyz")
 OPEN_PREFIXES = ("/v1/integrations/", "/v1/deliveries/")
+READABLE_PREFIX = "/v1/imports/"
+"""Who holds a job's id may read it, but not end it."""
 ROLES_OF: tuple[tuple[str, Role, Role], ...] = ()
 """(path and what is below it, role to read, role to write): routes that need another role than others do."""
 
@@ -62,7 +64,7 @@ class AdminKey:
                 message = {**message, "headers": [*message.get("headers", ()), *SECURITY_HEADERS]}
             await send(message)
 
-        refusal = None if _is_open(scope["path"]) else await self._refusal(scope)
+        refusal = None if _is_open(scope["path"], scope["method"]) else await self._refusal(scope)
         await (refusal or self._app)(scope, receive, send_with_headers)  # type: ignore[arg-type]
 
     async def _refusal(self, scope: Scope) -> Response | None:
@@ -97,5 +99,7 @@ def role_for(method: str, path: str) -> Role:
     return "viewer" if reads else "admin"
 
 
-def _is_open(path: str) -> bool:
+def _is_open(path: str, method: str) -> bool:
+    if path.startswith(READABLE_PREFIX):
+        return method in ("GET", "HEAD")
     return path in OPEN_PATHS or path.startswith(OPEN_PREFIXES)

@@ -17,8 +17,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from flows.journal import StoreUnavailable
 from flows.logging import logger
 from flows.service import Service
-from server import views
+from server import jobs, views
 from server.admin import AdminKey
+from server.files import Files
 from server.front_page import front_page
 from server.health import healthz, readyz
 from server.openapi import openapi
@@ -39,6 +40,7 @@ def create_app(service: Service) -> ASGIApp:
             Route("/", front, methods=["GET"]),
             Route("/v1/deliveries/{id}", delivery, methods=["GET"]),
             *views.ROUTES,
+            *jobs.ROUTES,
             Route("/healthz", healthz, methods=["GET"]),
             Route("/readyz", readyz, methods=["GET"]),
             Route("/metrics", metrics, methods=["GET"]),
@@ -50,9 +52,10 @@ def create_app(service: Service) -> ASGIApp:
     pages.state.service = service
     guarded = AdminKey(pages, service.admin_keys)
     webhooks: Webhooks | None = None
+    desk: ASGIApp | None = None
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        nonlocal webhooks
+        nonlocal webhooks, desk
         if scope["type"] == "lifespan":
             await _lifespan(service, receive, send)
         elif scope["type"] == "http" and scope["path"].startswith(PREFIX):
@@ -63,8 +66,16 @@ def create_app(service: Service) -> ASGIApp:
                     public_url=settings.public_url,
                     trusted_proxies=settings.trusted_proxies,
                     body_timeout=settings.body_timeout,
+                    files=Files(service),
                 )
             await webhooks(scope, receive, send)
+        elif scope["type"] == "http" and (scope["path"] == "/desk" or scope["path"].startswith("/desk/")):
+            if desk is None:
+                # Imported here because a server that nobody looks at has no use for it.
+                from server.desk.app import desk as desk_of
+
+                desk = desk_of(service)
+            await desk(scope, receive, send)
         else:
             await guarded(scope, receive, send)
 

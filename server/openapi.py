@@ -47,7 +47,7 @@ def openapi(providers: Iterable[Provider], public_url: str, version: str) -> dic
         "servers": [{"url": public_url}],
         "paths": paths,
         "components": {
-            "schemas": {"Receipt": _receipt_schema()},
+            "schemas": {"Receipt": _receipt_schema(), "Job": _job_schema()},
             "securitySchemes": {"admin": {"type": "http", "scheme": "bearer"}},
         },
     }
@@ -97,11 +97,20 @@ def _operation(provider: Provider, name: str, feed: Feed) -> dict[str, Any]:
             **_replies(provider, feed),
             "404": {"description": "No feed has this URL."},
             "413": {"description": "The body is too large."},
+            **_as_job(name, feed),
         },
     }
     if content and feed.method != "GET":
         operation["requestBody"] = {"required": True, "content": content}
     return operation
+
+
+def _as_job(name: str, feed: Feed) -> dict[str, Any]:
+    """The answer to a file: what is posted to `import` above the feed's limit becomes a job."""
+    if (feed.path or name) != "import":
+        return {}
+    job = {"application/json": {"schema": {"$ref": "#/components/schemas/Job"}}}
+    return {"202": {"description": "The file became an import job.", "content": job}}
 
 
 def _replies(provider: Provider, feed: Feed) -> dict[str, Any]:
@@ -133,6 +142,7 @@ def _fixed_paths() -> Mapping[str, Any]:
         "/v1/stores/{id}/availability": {"get": _view("What can be sold in a store", "The store's id.", paged=True)},
         "/v1/stores/{id}/menu": {"get": _view("A store's menu and status", "The store's id.", paged=True)},
         "/v1/items/{id}": {"get": _view("An item, variant or addon in every store", "Its id.")},
+        **_imports(guarded),
         "/healthz": {"get": {"summary": "Whether the process runs", "responses": ok}},
         "/readyz": {
             "get": {
@@ -144,6 +154,66 @@ def _fixed_paths() -> Mapping[str, Any]:
         "/openapi.json": {"get": {"summary": "This document", **guarded}},
         "/asyncapi.json": {"get": {"summary": "What stands on the bus, as AsyncAPI 3", **guarded}},
         "/": {"get": {"summary": "Providers, feeds and counts", **guarded}},
+    }
+
+
+def _imports(guarded: Mapping[str, Any]) -> dict[str, Any]:
+    """Import jobs: who holds a job's id may read it."""
+
+    def read(summary: str, media_type: str, schema: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "summary": summary,
+            "parameters": [_path_parameter("id", "The job's id.")],
+            "responses": {
+                "200": {"description": "OK", "content": {media_type: {"schema": schema}}},
+                "404": {"description": "There is no such job."},
+            },
+        }
+
+    job = {"$ref": "#/components/schemas/Job"}
+    ended = {**guarded["responses"], "404": {"description": "There is no such job."}}
+    del ended["200"]
+    return {
+        "/v1/imports": {"get": {"summary": "Import jobs, the newest first", **guarded}},
+        "/v1/imports/{id}": {"get": read("How an import job does", "application/json", job)},
+        "/v1/imports/{id}/events": {
+            "get": read("The same as server-sent events, until it ends", "text/event-stream", {"type": "string"})
+        },
+        "/v1/imports/{id}/failures.csv": {"get": read("Its failed rows", "text/csv", {"type": "string"})},
+        "/v1/imports/{id}/cancel": {
+            "post": {
+                "summary": "Ends a job at its next chunk",
+                "parameters": [_path_parameter("id", "The job's id.")],
+                "responses": {
+                    "202": {"description": "It will end.", "content": {"application/json": {"schema": job}}},
+                    "409": {"description": "It has ended."},
+                    **ended,
+                },
+                "security": guarded["security"],
+            }
+        },
+    }
+
+
+def _job_schema() -> dict[str, Any]:
+    text, whole, number = {"type": "string"}, {"type": "integer"}, {"type": "number"}
+    states = ["waiting", "running", "cancelling", "done", "partial", "duplicate", "failed", "cancelled"]
+    return {
+        "type": "object",
+        "required": ["id", "state", "rows", "failed", "commands"],
+        "properties": {
+            "id": text,
+            "state": {"type": "string", "enum": states},
+            **dict.fromkeys(("provider", "feed", "name", "format", "sha256"), text),
+            **dict.fromkeys(("bytes", "rows", "failed", "commands"), whole),
+            "done": {**number, "description": "The part of the file that is read, from 0 to 1."},
+            "rate": {**number, "description": "Rows a second."},
+            "seconds_left": {"type": ["number", "null"]},
+            "created_at": {"type": "string", "format": "date-time"},
+            "finished_at": {"type": ["string", "null"], "format": "date-time"},
+            "problem": {"type": ["object", "null"], "description": "Why the job as a whole ended as it did."},
+            "links": {"type": "object"},
+        },
     }
 
 

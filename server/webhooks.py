@@ -10,11 +10,13 @@ from typing import NamedTuple
 from starlette.types import Receive, Scope, Send
 
 from engine.messages import Reply, Request
+from flows.journal import StoreUnavailable
 from flows.logging import logger
 from flows.metrics import Metrics
 from flows.receive import Receiver, Target, Unrouted
 from flows.sealing import query_pairs
 from server.bodies import Body, BodyRefused, declared_length, discard
+from server.files import Files
 from server.peers import peer_reader
 from server.problem_documents import problem_body
 
@@ -67,10 +69,12 @@ class Webhooks:
         public_url: str,
         trusted_proxies: Sequence[str],
         body_timeout: float,
+        files: Files | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._receiver, self._metrics, self._clock = receiver, metrics, clock
         self._public_url, self._body_timeout = public_url, body_timeout
+        self._files = files
         self._peer = peer_reader(trusted_proxies)
         self._known = lru_cache(1024)(self._find)
 
@@ -104,6 +108,10 @@ class Webhooks:
         try:
             if wait := self._too_fast(target, scope):
                 raise BodyRefused("rate_limited", wait)
+            if self._files is not None and self._files.takes(target, scope, declared):
+                reply = await self._file(self._files, target, scope, receive, declared)
+                await _send(send, reply)
+                return
             if declared is not None:
                 body.reserve(declared)
             if not self._receiver.has_room(declared or 0):
@@ -120,6 +128,16 @@ class Webhooks:
         finally:
             body.release()
         await _send(send, reply)
+
+    async def _file(self, files: Files, target: Target, scope: Scope, receive: Receive, declared: int | None) -> Reply:
+        """The answer to what may be a file. Raises BodyRefused."""
+        try:
+            taken = await files.take(target, self._request(scope, b""), receive, declared)
+        except StoreUnavailable:
+            return self._receiver.refused(target, "unavailable")
+        if isinstance(taken, Reply):
+            return taken
+        return await self._receiver.receive(target, self._request(scope, taken))
 
     def _too_fast(self, target: Target, scope: Scope) -> float:
         """How many seconds whoever sends this has to wait, as far as that can be told before the body is read."""

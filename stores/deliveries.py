@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -215,38 +215,70 @@ def quarantine(
     failure_sums.add(connection, at, failure.cls, failure.code, owner)
 
 
-def evict_quarantined(
-    connection: Connection, connection_id: str, peer: str, per_connection: int, per_address: int
-) -> int:
-    """Empties the oldest quarantined requests beyond the bounds; their outcomes say `evicted`. Returns how many."""
+def evict_quarantined(connection: Connection, connection_id: str, peer: str, most: int, most_bytes: int) -> int:
+    """Empties the oldest quarantined requests beyond the bounds of a connection and of an address.
+
+    Their outcomes say `evicted`. Returns how many.
+    """
     d = deliveries.c
+    size = func.length(d.body) + func.length(d.headers) + func.length(d.sealed)
     gone: set[str] = set()
-    for where, most in ((d.connection == connection_id, per_connection), (d.peer == peer, per_address)):
-        statement = (
-            select(d.id)
-            .where(d.quarantined != "", where)
-            .order_by(d.received_at.desc(), d.id.desc())
-            .offset(most)
-            .limit(1000)
-        )
-        gone.update(connection.scalars(statement))
-    for id in gone:
-        connection.execute(update(outcomes).where(outcomes.c.delivery == id).values(state="evicted"))
-        connection.execute(
-            update(deliveries).where(d.id == id).values(quarantined="", body=b"", headers=b"[]", sealed=b"")
-        )
+    for where in (d.connection == connection_id, d.peer == peer):
+        newest_first = select(d.id, size).where(d.quarantined != "", where).order_by(d.received_at.desc(), d.id.desc())
+        held = 0
+        for number, (id, bytes) in enumerate(connection.execute(newest_first.limit(most + 1000)).all()):
+            held += bytes
+            if number >= most or held > most_bytes:
+                gone.add(id)
+    _evict(connection, gone)
     return len(gone)
 
 
+def evict_older(connection: Connection, before: datetime, limit: int) -> int:
+    """Empties quarantined requests that came before then, the oldest first; returns how many."""
+    d = deliveries.c
+    old = select(d.id).where(d.quarantined != "", d.received_at < before).order_by(d.received_at, d.id).limit(limit)
+    gone = set(connection.scalars(old.with_for_update(skip_locked=True)))
+    _evict(connection, gone)
+    return len(gone)
+
+
+def _evict(connection: Connection, ids: Collection[str]) -> None:
+    for id in sorted(ids):
+        connection.execute(update(outcomes).where(outcomes.c.delivery == id).values(state="evicted"))
+        connection.execute(
+            update(deliveries).where(deliveries.c.id == id).values(quarantined="", body=b"", headers=b"[]", sealed=b"")
+        )
+
+
 def keep_quarantined(
-    connection: Connection, raw: RawDelivery, failure: Failure, owner: Mapping[str, str], most: int
+    connection: Connection, raw: RawDelivery, failure: Failure, owner: Mapping[str, str], most: int, most_bytes: int
 ) -> int:
-    """Keeps a request that did not verify, at most so many for each connection and address; returns how many went."""
+    """Keeps a request that did not verify, within bounds for each connection and address; returns how many went."""
     connection.execute(insert(deliveries).values(raw._asdict()))
     quarantine(connection, raw.id, raw.received_at, failure, spec_hash=raw.spec_hash, owner=owner)
-    return evict_quarantined(connection, raw.connection, raw.peer, most, most)
+    return evict_quarantined(connection, raw.connection, raw.peer, most, most_bytes)
 
 
-def release_from_quarantine(connection: Connection, id: str, owner: Mapping[str, str] | None = None) -> None:
-    """A quarantined request that has verified at last is a delivery like others. `owner`: tenant, connection."""
-    connection.execute(update(deliveries).where(deliveries.c.id == id).values(quarantined="", **(owner or {})))
+def quarantined_ids(connection: Connection, connection_id: str, provider: str) -> list[str]:
+    """What is quarantined of a connection, and of its provider without a connection; the oldest first."""
+    d = deliveries.c
+    whose = or_(d.connection == connection_id, and_(d.connection == "", d.provider == provider))
+    return list(connection.scalars(select(d.id).where(d.quarantined != "", whose).order_by(d.received_at, d.id)))
+
+
+def release_from_quarantine(
+    connection: Connection, id: str, owner: Mapping[str, str], worker: str, lease_until: datetime
+) -> bool:
+    """A quarantined request that has verified at last is a delivery like others, in flight until it is concluded.
+
+    `owner`: tenant, connection; `worker` works on it. False: it is not quarantined any more.
+    """
+    d = deliveries.c
+    changed = update(deliveries).where(d.id == id, d.quarantined != "").values(quarantined="", **owner)
+    if not connection.execute(changed).rowcount:
+        return False
+    # Its first attempt was the refusal.
+    flying = {"delivery": id, "owner": worker, "lease_until": lease_until, "attempts": 1}
+    connection.execute(insert(in_flight).values(flying))
+    return True

@@ -96,6 +96,9 @@ deliveries = Table(
     Column("quarantined", Text, nullable=False),
     Column("place", Text, nullable=False, server_default=""),
     Index("deliveries_by_time", "received_at", "id"),
+    Index("deliveries_by_provider", "provider", "id"),
+    Index("deliveries_by_tenant", "tenant", "id"),
+    Index("deliveries_by_connection", "connection", "id"),
     _partial("deliveries_quarantined", "connection", "peer", "received_at", where="quarantined <> ''"),
 )
 """Requests as received. A quarantined one names its auth failure's code. `place`: see stores.payloads."""
@@ -132,6 +135,10 @@ outcomes = Table(
     Column("entities", Text, nullable=False),
     Column("command_ids", Text, nullable=False),
     PrimaryKeyConstraint("delivery", "attempt"),
+    Index("outcomes_by_state", "state", "delivery"),
+    Index("outcomes_by_time", "at", "state", "attempt"),
+    Index("outcomes_by_store", "external_store", "delivery"),
+    Index("outcomes_by_store_id", "store_id", "delivery"),
     sqlite_with_rowid=False,
 )
 """What attempts came to; only ever inserted. A delivery's latest attempt is its state."""
@@ -262,6 +269,7 @@ failures = Table(
     Column("told_at", Moment),
     Index("failures_by_delivery", "delivery"),
     Index("failures_by_cause", "class", "code", "at"),
+    _partial("failures_open", "code", "delivery", where="resolved_at IS NULL"),
     _partial("failures_untold", "id", where="told_at IS NULL"),
 )
 """Why deliveries, or elements of them, gave no commands. `data` is JSON as failure.schema.json has it.
@@ -373,6 +381,57 @@ audit = Table(
     Column("hash", Text, nullable=False),
 )
 """What operators did, each entry chained to the one before by its hash."""
+
+desk_sessions = Table(
+    "desk_sessions",
+    metadata,
+    Column("token", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("csrf", Text, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("until", Moment, nullable=False),
+)
+"""Who is signed in to the desk (kind `session`) or may sign in once (`link`). `token` is a SHA-256."""
+
+desk_jobs = Table(
+    "desk_jobs",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("at", Moment, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("total", Integer, nullable=False),
+    Column("rate", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("seen_at", Moment, nullable=False),
+    Index("desk_jobs_by_time", "at"),
+)
+"""Replays of sets of deliveries. `state`: running, cancelling, cancelled or done; `rate`: deliveries a second."""
+
+desk_job_items = Table(
+    "desk_job_items",
+    metadata,
+    Column("job", Text, nullable=False),
+    Column("delivery", Text, nullable=False),
+    Column("verdict", Text),
+    PrimaryKeyConstraint("job", "delivery"),
+    sqlite_with_rowid=False,
+)
+"""What a job replays, as chosen when it began. `verdict` is null until it was replayed."""
+
+desk_edits = Table(
+    "desk_edits",
+    metadata,
+    Column("delivery", Text, primary_key=True),
+    Column("original", Text, nullable=False, index=True),
+    Column("who", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("at", Moment, nullable=False),
+)
+"""Deliveries that an operator made of another one by editing its body."""
 
 audit_end = Table(
     "audit_end",

@@ -87,7 +87,7 @@ class Chunks:
 
     def begin(self, part: Part) -> Reading:
         """Reads the file's key off its first chunk. Raises Refusal."""
-        reading = self._read(part)
+        reading = self._plain(part)
         self.key = self._key_of_file(reading)
         return reading
 
@@ -101,10 +101,13 @@ class Chunks:
         return key._replace(text=keys.payload_hash_text(owner, {"file": self._sha256}))
 
     def _read(self, part: Part, without: frozenset[int] = frozenset()) -> Reading:
+        """A chunk has the key of the whole file."""
+        return self._plain(part, without)._replace(key=self.key)
+
+    def _plain(self, part: Part, without: frozenset[int] = frozenset()) -> Reading:
         values = [row.value for n, row in enumerate(part.readable) if n not in without]
         document = self._source.document(values, part.number == 0)
-        reading = self._interpreter.read_part(self._feed, document, self._request, self._connection)
-        return reading._replace(key=self.key)
+        return self._interpreter.read_part(self._feed, document, self._request, self._connection)
 
     def draft(self, part: Part) -> Draft:
         """Raises Refusal."""

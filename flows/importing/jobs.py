@@ -281,13 +281,12 @@ class Importer:
 
     async def _one(self, run: _Run, part: Part, draft: Any) -> tuple[Part | None, Any]:
         """Finishes and commits a chunk; returns the next one, drafted meanwhile."""
-        started = perf_counter()
         made = await self._made(run, part, draft)
         if made.fatal is not None:
             raise Refusal(made.fatal)
         if run.failed + run.job.failed + made.failed > self._most_failures:
             raise Refusal(_too_many(self._most_failures))
-        chunk = await self._apart(self._chunk, run, part, made, started)
+        chunk = await self._apart(self._chunk, run, part, made)
         committing = asyncio.get_running_loop().create_task(self._write(chunk))
         try:
             following = await self._apart(self._next, run)
@@ -320,7 +319,7 @@ class Importer:
         delivery = imports.chunk_id(run.job.id, part.number)
         return await self._apart(run.chunks.finish, part, draft, resolved, delivery)
 
-    def _chunk(self, run: _Run, part: Part, made: Made, started: float) -> Chunk:
+    def _chunk(self, run: _Run, part: Part, made: Made) -> Chunk:
         assert run.seen is not None
         job, now = run.job, self._clock()
         delivery = imports.chunk_id(job.id, part.number)
@@ -332,7 +331,8 @@ class Importer:
         raw = _raw(job, delivery, run.spec_hash, f"import:{job.id}/{part.number}", orjson.dumps(told))
         conclusion = _conclusion(job, delivery, run, outcome._replace(commands=commands), made.failures, now)
         length = run.seen.store()
-        busy = int((perf_counter() - max(started, run.busy_since)) * 1e6)
+        at = perf_counter()
+        busy, run.busy_since = int((at - run.busy_since) * 1e6), at
         return Chunk(
             job.id, self._owner, part.number, raw, conclusion, len(part.rows), made.failed, part.at, length, busy
         )
@@ -363,7 +363,7 @@ class Importer:
                 break
             # An id was mapped meanwhile: the chunk is made anew with it.
             made = await self._made(run, part, await self._apart(self._drafted, run, part))
-            chunk = await self._apart(self._chunk, run, part, made, perf_counter())
+            chunk = await self._apart(self._chunk, run, part, made)
             written = await self._write(chunk)
         else:
             raise Refusal(_gone("mappings_unsettled", "The mappings of its ids kept changing."))
@@ -371,7 +371,6 @@ class Importer:
         await self._apart(run.seen.keep, chunk.seen_bytes)
         run.commands += committed.commands
         run.failed += made.failed
-        run.busy_since = perf_counter()
         job = run.job
         self._metrics.imported(job.provider, job.feed, len(part.rows), made.failed)
         self._metrics.written(job.provider, job.feed, committed.commands)

@@ -36,7 +36,7 @@ feeds:
 def checkout(tmp_path: Path) -> Path:
     case = tmp_path / "tests" / "golden" / "corner" / "stock" / "usual"
     case.mkdir(parents=True)
-    (tmp_path / "tests/golden/test_nothing.py").write_text("def test_corner():\n    assert True\n")
+    (tmp_path / "tests/golden/test_golden.py").write_text("def test_corner():\n    assert True\n")
     (tmp_path / "tests/golden/corner/context.yaml").write_text("connection: {merchant: M1, secrets: {key: k}}\n")
     (case / "request.yaml").write_text('why: "Two lines."\n')
     (case / "body.json").write_text('{"items": [{"id": "A", "qty": "4"}, {"id": "B", "qty": "5"}]}')
@@ -87,3 +87,10 @@ def test_without_thorough_the_snapshots_alone_decide(checkout):
     status, told = run(checkout, "--json")
     assert json.loads(told) == {"passed": True}
     assert status == 0
+
+
+def test_a_folder_without_tiffins_own_tests_gives_programs_one_json_document_too(checkout):
+    (checkout / "tests/golden/test_golden.py").unlink()
+    status, told = run(checkout, "--json")
+    assert json.loads(told) == {"passed": False}
+    assert status == 1

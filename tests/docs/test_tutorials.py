@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -113,15 +112,6 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
     made.stop()
 
 
-def check_out(folder: Path) -> None:
-    """Makes the folder a checkout with the golden tests and no provider yet."""
-    (folder / "providers").mkdir()
-    golden = folder / "tests" / "golden"
-    golden.mkdir(parents=True)
-    for name in ("cases.py", "test_golden.py"):
-        shutil.copy(HOUSE / "tests" / "golden" / name, golden / name)
-
-
 def _free_port() -> int:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
@@ -141,10 +131,7 @@ def _trimmed(text: str) -> str:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_a_tutorial_shows_what_its_commands_print(page: Path, terminal: Terminal) -> None:
-    text = page.read_text()
-    if "Work in a checkout" in text:
-        check_out(terminal.folder)
-    for step in steps_of(text):
+    for step in steps_of(page.read_text()):
         printed = terminal.do(step)
         assert matches(step.shown, printed), f"$ {step.command}\n--- printed\n{printed}\n--- shown\n{step.shown}"
 

@@ -1,0 +1,116 @@
+"""Hot reload: changed provider files are checked and swapped in together, or refused while the old ones go on.
+
+A request that was begun goes on with the file that it began with. A file is taken only once it has stayed the same
+from one look to the next, so that one that is still being written is not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from engine.places import Place
+from engine.problems import Problem, ProviderFileError
+from flows.providers import LoadedProvider
+from flows.relay import Log
+
+Result = Literal["swapped", "refused"]
+Marks = Mapping[Path, tuple[int, int]]
+
+_MOST_TOLD = 5
+
+
+class Swap(NamedTuple):
+    """What changes: providers that are new or whose file changed, and the names of those that are gone."""
+
+    changed: Mapping[str, LoadedProvider]
+    gone: tuple[str, ...]
+
+
+def difference(before: Mapping[str, LoadedProvider], after: Mapping[str, LoadedProvider]) -> Swap:
+    """By the hashes of the resolved files. Raises ProviderFileError where nothing would be left."""
+    if before and not after:
+        place = Place(next(iter(before.values())).interpreter.provider.provider, 1, 1)
+        raise ProviderFileError((Problem(place, "folder_empty", "no provider file is left in the folder"),))
+    changed = {
+        name: loaded
+        for name, loaded in after.items()
+        if name not in before or before[name].spec_hash != loaded.spec_hash
+    }
+    return Swap(changed, tuple(name for name in before if name not in after))
+
+
+class Reloading:
+    """Looks at a folder of provider files from time to time.
+
+    `load` reads the whole folder and raises ProviderFileError; it runs in a thread. `current` are those that serve,
+    `keep` makes a file's text durable before a delivery names it, and `swap` puts the new ones in.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        load: Callable[[], Mapping[str, LoadedProvider]],
+        current: Callable[[], Mapping[str, LoadedProvider]],
+        keep: Callable[[LoadedProvider], Awaitable[None]],
+        swap: Callable[[Swap], None],
+        told: Callable[[Result], None],
+        log: Log,
+    ) -> None:
+        self._folder, self._load, self._current = folder, load, current
+        self._keep, self._swap, self._told, self._log = keep, swap, told, log
+        self._taken = self._seen = marks(folder)
+
+    async def run(self, every: float) -> None:
+        """Looks every so many seconds, until cancelled. Outlasts every failure."""
+        while True:
+            await asyncio.sleep(every)
+            try:
+                await self.look()
+            except Exception as error:
+                self._log.warning("reload_failed", reason=str(error) or type(error).__name__)
+
+    async def look(self) -> Result | None:
+        """Takes in what has changed and stayed so since the last look; None where there is nothing to do."""
+        now = marks(self._folder)
+        settled, self._seen = now == self._seen, now
+        if not settled or now == self._taken:
+            return None
+        try:
+            swap = difference(self._current(), await asyncio.to_thread(self._load))
+        except ProviderFileError as error:
+            self._taken = now
+            self._refused(error)
+            return "refused"
+        for loaded in swap.changed.values():
+            await self._keep(loaded)
+        # Only now: a store that was away is asked again at the next look.
+        self._taken = now
+        if not swap.changed and not swap.gone:
+            return None
+        self._swap(swap)
+        self._told("swapped")
+        revisions = {name: one.interpreter.provider.revision for name, one in swap.changed.items()}
+        self._log.info("providers_swapped", changed=revisions, gone=list(swap.gone))
+        return "swapped"
+
+    def _refused(self, error: ProviderFileError) -> None:
+        self._told("refused")
+        errors = [problem for problem in error.problems if problem.severity == "error"]
+        reasons = [str(problem) for problem in errors[:_MOST_TOLD]]
+        self._log.warning("providers_refused", problems=len(errors), reasons=reasons)
+
+
+def marks(folder: Path) -> Marks:
+    """When each provider file was changed, and how large it is."""
+    found = {}
+    for path in folder.glob("*.yaml"):
+        try:
+            stat = path.stat()
+        except OSError:
+            continue
+        found[path] = (stat.st_mtime_ns, stat.st_size)
+    return found

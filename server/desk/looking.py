@@ -1,0 +1,233 @@
+"""Pages that only look: what came, what it came to, and what is known of providers and connections."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import orjson
+from sqlalchemy import func, select
+from starlette.responses import Response
+
+from flows import desk_edit, desk_mappings, desk_secrets
+from flows.sealing import PLACEHOLDER
+from flows.service import Service
+from flows.urls import urls_of
+from server.desk import filters as chosen
+from server.desk.rendering import LONGEST_BODY
+from server.desk.sessions import Visit, needs, now
+from stores import audit as audits
+from stores import connections as rows_of
+from stores import deliveries as stored_deliveries
+from stores import desk_deliveries, desk_groups
+from stores import failures as stored_failures
+from stores.payloads import PayloadLost
+from stores.tables import outbox, published, specs
+
+HOURS = 24
+SILENT_AFTER = 5
+"""A connection that is silent for so many times its usual pause is shown as silent."""
+
+
+@needs("viewer")
+async def overview(visit: Visit) -> Response:
+    at = now()
+    hours = await visit.read(desk_deliveries.by_hour, at, HOURS)
+    groups = await visit.read(desk_groups.groups, limit=5)
+    oldest = await visit.read(lambda t: t.scalar(select(func.min(outbox.c.created_at))))
+    senders = await _senders(visit)
+    states: dict[str, int] = {}
+    for hour in hours:
+        for state, count in hour.states.items():
+            states[state] = states.get(state, 0) + count
+    return visit.page(
+        "overview.html", hours=hours, states=states, most=max([1, *(hour.total for hour in hours)]), groups=groups,
+        waits=int((at - oldest).total_seconds()) if oldest else 0, because=chosen.because,
+        cause_query=chosen.cause_query, depends=await visit.service.dependencies(),
+        busiest=sorted(senders, key=lambda one: -one["recent"])[:5], silent=[one for one in senders if one["silent"]],
+    )  # fmt: skip
+
+
+async def _senders(visit: Visit) -> list[dict[str, Any]]:
+    """Each enabled connection with its last delivery, and whether it is silent for longer than its habit."""
+    at = now()
+    rows = [row for row in await visit.read(rows_of.rows) if row.disabled_at is None]
+    found = await visit.read(desk_deliveries.senders, [row.id for row in rows], at, HOURS)
+    return [
+        {"row": row, "last": one.last, "recent": one.recent, "silent": _silent(one, at)}
+        for row, one in zip(rows, found, strict=True)
+    ]
+
+
+def _silent(one: desk_deliveries.Sender, at: Any) -> bool:
+    """Longer without a word than a few of its usual pauses of the last day, and at least a quarter of an hour."""
+    if one.last is None:
+        return False
+    if not one.recent:
+        return True
+    usual = timedelta(hours=HOURS) / one.recent
+    return bool(at - one.last > max(SILENT_AFTER * usual, timedelta(minutes=15)))
+
+
+@needs("viewer")
+async def deliveries(visit: Visit) -> Response:
+    query = visit.request.query_params
+    written = chosen.given(query)
+    told, page = "", desk_deliveries.Page((), "")
+    try:
+        page = await visit.read(desk_deliveries.page, chosen.filters(written), below=query.get("below", ""))
+    except chosen.NotUnderstood as error:
+        told = str(error)
+    return visit.page(
+        "deliveries.html", 400 if told else 200, written=written, found=page, told=told, states=chosen.STATES,
+        classes=chosen.CLASSES, providers=sorted(visit.service.providers),
+    )  # fmt: skip
+
+
+@needs("viewer")
+async def delivery(visit: Visit) -> Response:
+    id = visit.request.path_params["id"]
+    found = await delivery_of(visit, id)
+    if found is None:
+        return visit.refused(404, "No such delivery", "It may have been removed after its time.")
+    return visit.page("delivery.html", done=visit.request.query_params.get("done", ""), **found)
+
+
+async def delivery_of(visit: Visit, id: str) -> dict[str, Any] | None:
+    """Everything that is known of a delivery, secrets masked."""
+    stored = await visit.service.journal.stored(id)
+    if stored is None:
+        return None
+    lost = ""
+    try:
+        stored = await visit.service.journal.whole(stored)
+    except PayloadLost as error:
+        lost = str(error)
+    attempts = await visit.read(stored_deliveries.outcomes_of, id)
+    failures = await visit.read(stored_failures.listed, {"delivery": id, "resolved": True}, limit=500)
+    original, edits = await visit.read(desk_edit.edits_of, id)
+    revisions = {one.spec_hash: await visit.read(_revision, one.spec_hash) for one in attempts}
+    body = "" if stored.body_sealed else stored.body.decode("utf-8", "backslashreplace")
+    state = attempts[0].state if attempts else "in_flight"
+    return {
+        "stored": stored, "state": state, "lost": lost, "headers": [] if lost else orjson.loads(stored.headers),
+        "body": body[:LONGEST_BODY], "cut": len(body) > LONGEST_BODY, "placeholder": PLACEHOLDER, "edits": edits,
+        "original": original,
+        "attempts": [
+            {"row": one, "ids": orjson.loads(one.command_ids), "entities": orjson.loads(one.entities),
+             "results": orjson.loads(one.results), "revision": revisions[one.spec_hash],
+             "published": await visit.read(_published, id, one.attempt)}
+            for one in attempts
+        ],
+        "failures": failures, "may_edit": not stored.quarantined and not stored.body_sealed and not lost,
+        "guarded": state == "parked" and any(f.code == "snapshot_guard" and not f.resolved_at for f in failures),
+    }  # fmt: skip
+
+
+def _revision(transaction: Any, spec_hash: str) -> int | None:
+    found: int | None = transaction.scalar(select(specs.c.revision).where(specs.c.hash == spec_hash))
+    return found
+
+
+def _published(transaction: Any, id: str, attempt: int) -> Any:
+    """When the last command of an attempt reached the bus; None while some wait, or where there were none."""
+    p, o = published.c, outbox.c
+    waits = transaction.scalar(select(o.id).where(o.delivery == id, o.attempt == attempt).limit(1))
+    if waits is not None:
+        return None
+    return transaction.scalar(select(func.max(p.at)).where(p.delivery == id, p.attempt == attempt))
+
+
+@needs("viewer")
+async def failures(visit: Visit) -> Response:
+    query = visit.request.query_params
+    narrowed = {name: query.get(name, "").replace("\x00", "") for name in ("provider", "tenant", "cls")}
+    groups = await visit.read(desk_groups.groups, **narrowed)
+    return visit.page(
+        "failures.html", groups=groups, because=chosen.because, cause_query=chosen.cause_query, narrowed=narrowed,
+        classes=chosen.CLASSES, providers=sorted(visit.service.providers),
+    )  # fmt: skip
+
+
+@needs("viewer")
+async def group(visit: Visit) -> Response:
+    cause = chosen.cause(visit.request.query_params)
+    found = await visit.read(desk_groups.group, cause)
+    if found is None:
+        return visit.refused(404, "Nothing is open of this cause", "Its failures are resolved.")
+    sample = await visit.read(desk_groups.sample, cause)
+    suggested: list[desk_mappings.Suggestion] = []
+    if cause.cls == "mapping" and cause.external_id:
+        suggested = await visit.read(desk_mappings.suggestions, cause.tenant, cause.kind, cause.external_id)
+    first = await visit.read(desk_groups.deliveries_of, cause, 10)
+    return visit.page(
+        "group.html", group=found, sample=sample, suggested=suggested, because=chosen.because,
+        cause_query=chosen.cause_query(cause), first=first,
+    )  # fmt: skip
+
+
+@needs("viewer")
+async def providers(visit: Visit) -> Response:
+    found = [loaded.interpreter.provider for loaded in visit.service.providers.values()]
+    return visit.page("providers.html", providers=found, counts=await visit.service.connection_counts())
+
+
+@needs("viewer")
+async def provider(visit: Visit) -> Response:
+    loaded = visit.service.providers.get(visit.request.path_params["name"])
+    if loaded is None:
+        return visit.refused(404, "No such provider", "No file of that name is loaded.")
+    service: Service = visit.service
+    urls = urls_of(loaded.interpreter, service.settings.public_url, "CONNECTION")["feeds"]
+    told = {
+        name: {"url": urls[name], "curl": _curl(feed, urls[name]), "feed": feed}
+        for name, feed in loaded.interpreter.provider.feeds.items()
+    }
+    return visit.page(
+        "provider.html", provider=loaded.interpreter.provider, feeds=told, text=loaded.text,
+        secrets=desk_secrets.names(loaded.interpreter),
+    )  # fmt: skip
+
+
+def _curl(feed: Any, url: str) -> str:
+    """A request as one would send it by hand; the headers that sign it are those of `tiffin provider sign`."""
+    kinds = {"json": "application/json", "form": "application/x-www-form-urlencoded", "xml": "application/xml",
+             "csv": "text/csv", "ndjson": "application/x-ndjson"}  # fmt: skip
+    accepted = next(iter(feed.formats), "")
+    lines = [f"curl -X {feed.method} '{url}'"]
+    if accepted:
+        lines += [f"  -H 'Content-Type: {kinds.get(accepted, 'application/octet-stream')}'", "  --data-binary @body"]
+    return " \\\n".join(lines)
+
+
+@needs("viewer")
+async def connections(visit: Visit) -> Response:
+    return visit.page("connections.html", senders=await _senders(visit), all=await visit.read(rows_of.rows))
+
+
+@needs("viewer")
+async def connection(visit: Visit) -> Response:
+    id = visit.request.path_params["id"]
+    row = await row_of(visit, id)
+    if row is None:
+        return visit.refused(404, "No such connection", "See the list of connections.")
+    return await connection_page(visit, row)
+
+
+async def row_of(visit: Visit, id: str) -> Any:
+    return next((row for row in await visit.read(rows_of.rows) if row.id == id), None)
+
+
+async def connection_page(visit: Visit, row: Any, told: str = "", status: int = 200) -> Response:
+    loaded = visit.service.providers.get(row.provider)
+    waiting = await visit.read(desk_secrets.quarantined, row.id, row.provider, 1000)
+    [sender] = await visit.read(desk_deliveries.senders, [row.id], now(), HOURS)
+    return visit.page(
+        "connection.html", status, row=row, waiting=waiting, told=told, sender=sender,
+        names=desk_secrets.names(loaded.interpreter) if loaded else [], done=visit.request.query_params.get("done", ""),
+    )  # fmt: skip
+
+
+@needs("viewer")
+async def audit(visit: Visit) -> Response:
+    return visit.page("audit.html", entries=await visit.read(audits.entries, 200))
