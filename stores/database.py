@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, Table, create_engine, event
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import URL, make_url
 
@@ -75,6 +76,16 @@ def upsert(connection: Connection) -> Any:
     from sqlalchemy.dialects.postgresql import insert
 
     return insert
+
+
+def put_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Inserts rows; those whose primary key stands are replaced."""
+    if not rows:
+        return
+    statement = upsert(connection)(table)
+    keys = {column.name for column in table.primary_key}
+    changed = {c.name: statement.excluded[c.name] for c in table.c if c.name not in keys}
+    connection.execute(statement.on_conflict_do_update(index_elements=sorted(keys), set_=changed), rows)
 
 
 def _configure_sqlite(connection: Any, _record: Any) -> None:

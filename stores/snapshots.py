@@ -14,7 +14,7 @@ from sqlalchemy import Connection, delete, select, tuple_
 from engine.failures import Failure
 from engine.messages import Command
 from engine.presences import Member, Presence, retirement
-from stores.database import upsert
+from stores.database import put_rows
 from stores.records import Conclusion
 from stores.tables import members, snapshots
 
@@ -95,8 +95,8 @@ def keep(connection: Connection, conclusion: Conclusion, settled: Settled, writt
     for chunk in _chunks(list(settled.absent)):
         mine_ = (members.c.tenant == owner["tenant"], members.c.provider == owner["provider"])
         connection.execute(delete(members).where(*mine_, tuple_(members.c.scope, members.c.external_id).in_(chunk)))
-    _put(connection, members, list(rows.values()))
-    _put(connection, snapshots, [
+    put_rows(connection, members, list(rows.values()))
+    put_rows(connection, snapshots, [
         {**owner, "scope": p.scope, "version": p.order, "received": p.received, "delivery": conclusion.delivery}
         for p in settled.newest
     ])  # fmt: skip
@@ -153,15 +153,6 @@ def _guarded(presence: Presence, gone: int, known: int) -> Failure:
         rule=presence.rule,
         facts={"absent": gone, "known": known, "guard": presence.guard},
     )
-
-
-def _put(connection: Connection, table: Any, rows: list[dict[str, Any]]) -> None:
-    if not rows:
-        return
-    statement = upsert(connection)(table)
-    keys = {column.name for column in table.primary_key}
-    changed = {c.name: statement.excluded[c.name] for c in table.c if c.name not in keys}
-    connection.execute(statement.on_conflict_do_update(index_elements=sorted(keys), set_=changed), rows)
 
 
 def _chunks(values: list[Any]) -> Iterator[list[Any]]:

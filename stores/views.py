@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -13,9 +13,9 @@ from sqlalchemy import Connection, Row, delete, insert, or_, select, true, tuple
 
 from engine.views import Entity, EntityKey, Event
 from engine.views.entities import packed_marks, unpacked_marks
+from stores.database import put_rows
 from stores.outbox import ROW_COMMANDS, pack
 from stores.shards import shard_of
-from stores.statements import insert_of
 from stores.tables import applied, entities, outbox, projections
 
 NAME = "views"
@@ -100,9 +100,9 @@ def rewind(connection: Connection) -> int:
 def save(connection: Connection, changed: Collection[Entity], marks: Sequence[Mark]) -> None:
     """Writes entities and what was applied."""
     if changed:
-        _put(connection, entities, [_row(entity) for entity in changed])
+        put_rows(connection, entities, [_row(entity) for entity in changed])
     if marks:
-        _put(connection, applied, [mark._asdict() for mark in marks])
+        put_rows(connection, applied, [mark._asdict() for mark in marks])
 
 
 def put_events(connection: Connection, events: Sequence[tuple[str, Event]], at: datetime) -> None:
@@ -266,14 +266,6 @@ def _row(entity: Entity) -> dict[str, Any]:
         "changed_at": entity.changed_at,
         "version": entity.version,
     }
-
-
-def _put(connection: Connection, table: Any, rows: list[Mapping[str, Any]] | list[dict[str, Any]]) -> None:
-    """Inserts rows; those whose key stands are replaced."""
-    statement = insert_of(connection.dialect)(table)
-    keys = {column.name for column in table.primary_key}
-    changed = {c.name: statement.excluded[c.name] for c in table.c if c.name not in keys}
-    connection.execute(statement.on_conflict_do_update(index_elements=sorted(keys), set_=changed), rows)
 
 
 def _chunks(values: list[Any]) -> Iterator[list[Any]]:
