@@ -17,12 +17,14 @@ class Message(NamedTuple):
     """One CloudEvents 1.0 event on its way to the bus.
 
     `id` is the event's id, unique within a topic; `key` the partition key; `value` the event in
-    structured mode: one JSON object as UTF-8 bytes, `data` included.
+    structured mode: one JSON object as UTF-8 bytes, `data` included. A message that is `joined` makes one unit
+    with the one before it: they have one key, and who publishes one of them again publishes all of them again.
     """
 
     id: str
     key: bytes
     value: bytes
+    joined: bool = False
 
 
 class Stored(NamedTuple):

@@ -185,7 +185,7 @@ class Relay:
         for row in rows:
             key = row.kafka_key.encode()
             by_topic.setdefault(row.topic, []).extend(
-                [Message(id, key, event) for id, event in zip(row.ids, row.events, strict=True)]
+                [Message(id, key, event, n > 0) for n, (id, event) in enumerate(zip(row.ids, row.events, strict=True))]
             )
         reports = {topic: iter(self._bus.publish(topic, messages)) for topic, messages in by_topic.items() if messages}
         return [report for row in rows for report in islice(reports.get(row.topic, iter(())), len(row.ids))]

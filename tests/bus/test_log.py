@@ -92,6 +92,75 @@ def test_the_same_event_under_another_key_is_a_conflict(log: EmbeddedLog) -> Non
     assert report.code == "conflicting_id"
 
 
+def unit(*numbers: int, key: bytes = b"k", **attributes: object) -> list[Message]:
+    return [message(n, key, **attributes)._replace(joined=at > 0) for at, n in enumerate(numbers)]
+
+
+def rows(path: Path) -> list[tuple[str, int]]:
+    with sqlite3.connect(path) as connection:
+        return connection.execute("SELECT id, count FROM messages ORDER BY position").fetchall()
+
+
+def test_a_unit_is_one_row_and_its_messages_have_offsets_of_their_own(log: EmbeddedLog, path: Path) -> None:
+    log.publish(TOPIC, [*unit(1, 2, 3), *unit(4), *unit(5, 6)])
+    assert rows(path) == [("id-1", 3), ("id-4", 1), ("id-5", 2)]
+    assert [(m.offset, m.id) for m in log.read(TOPIC, 0, 9)] == [(n, f"id-{n + 1}") for n in range(6)]
+    assert [m.value for m in log.read(TOPIC, 0, 9)] == [message(n).value for n in range(1, 7)]
+    assert log.end_offset(TOPIC) == 6
+
+
+@pytest.mark.parametrize("first", range(7))
+@pytest.mark.parametrize("most", [1, 2, 9])
+def test_reading_may_begin_and_end_within_a_unit(log: EmbeddedLog, first: int, most: int) -> None:
+    log.publish(TOPIC, [*unit(0, 1, 2), *unit(3), *unit(4, 5)])
+    assert [m.offset for m in log.read(TOPIC, first, most)] == list(range(6))[first : first + most]
+
+
+def test_joined_messages_under_another_key_begin_a_unit(log: EmbeddedLog, path: Path) -> None:
+    log.publish(TOPIC, [message(1, b"one"), message(2, b"two")._replace(joined=True)])
+    assert rows(path) == [("id-1", 1), ("id-2", 1)]
+
+
+def test_a_unit_that_is_published_again_stands_once_whatever_it_comes_with(log: EmbeddedLog) -> None:
+    log.publish(TOPIC, [*unit(1, 2), *unit(3, 4)])
+    assert log.publish(TOPIC, [*unit(3, 4), *unit(5, 6)]) == [None] * 4
+    assert [m.id for m in log.read(TOPIC, 0, 9)] == [f"id-{n}" for n in range(1, 7)]
+
+
+def test_a_message_of_a_unit_with_other_content_is_reported_alone(log: EmbeddedLog) -> None:
+    log.publish(TOPIC, unit(1, 2, 3))
+    again = [message(1), message(2, data={"n": 99})._replace(joined=True), message(3)._replace(joined=True)]
+    assert [report and report.code for report in log.publish(TOPIC, again)] == [None, "conflicting_id", None]
+    assert log.end_offset(TOPIC) == 3
+
+
+def test_a_unit_that_has_grown_adds_what_is_new(log: EmbeddedLog) -> None:
+    log.publish(TOPIC, unit(1, 2))
+    assert log.publish(TOPIC, unit(1, 2, 3)) == [None] * 3
+    assert [m.id for m in log.read(TOPIC, 0, 9)] == ["id-1", "id-2", "id-3"]
+
+
+def test_a_log_of_the_first_form_is_read_and_appended_to(path: Path) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.executescript("""
+            CREATE TABLE topics (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+            CREATE TABLE messages (
+                position INTEGER PRIMARY KEY, topic INTEGER NOT NULL, id TEXT NOT NULL,
+                key BLOB NOT NULL, value BLOB NOT NULL);
+            CREATE UNIQUE INDEX messages_id ON messages (topic, id);
+            INSERT INTO topics VALUES (1, 'catalog.commands');
+        """)
+        old = [(1 << 40 | n, 1, f"id-{n}", b"k", message(n).value) for n in range(3)]
+        connection.executemany("INSERT INTO messages VALUES (?, ?, ?, ?, ?)", old)
+    connection.close()
+    log = EmbeddedLog(path)
+    log.publish(TOPIC, [*unit(2), *unit(3, 4)])
+    assert [(m.offset, m.id, m.value) for m in log.read(TOPIC, 0, 9)] == [
+        (n, f"id-{n}", message(n).value) for n in range(5)
+    ]
+    log.close()
+
+
 def test_attributes_that_tell_about_the_attempt_make_no_other_content(log: EmbeddedLog) -> None:
     log.publish(TOPIC, [message(1, specrevision="1")])
     assert log.publish(TOPIC, [message(1, specrevision="2")]) == [None]
