@@ -29,6 +29,10 @@ class Element(NamedTuple):
     version: tuple[str, str] | None
 
 
+# As engine.evaluation makes rows.
+_as_element: Callable[[tuple[Index, Values, str, tuple[str, str] | None]], Element] = partial(tuple.__new__, Element)
+
+
 class PassedOver(NamedTuple):
     """A rejected element: where it stood, the external store and ids that it names."""
 
@@ -104,11 +108,13 @@ def _read_rows(plan: RulePlan, rows: list[Row], store: str, sink: _Failures) -> 
         return []
     names_store = plan.names_store
     return [
-        Element(
-            index,
-            values,
-            (values.get("store_id") or store) if names_store else store,
-            versions[n] if versions is not None else None,
+        _as_element(
+            (
+                index,
+                values,
+                (values.get("store_id") or store) if names_store else store,
+                versions[n] if versions is not None else None,
+            )
         )
         for n, (index, values) in enumerate(rows)
         if not (sink.rejected and sink.rejects(plan.name, index))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 from engine.compiler import FAILED, FAILED_LIST, NESTED, Lets, Source, compile_rules
@@ -29,6 +30,10 @@ class Row(NamedTuple):
 
     position: Index
     values: dict[str, Any]
+
+
+# A named tuple's own constructor is a Python function: for what is made for every element that is a third of it.
+_as_row: Callable[[tuple[Index, dict[str, Any]]], Row] = partial(tuple.__new__, Row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +82,7 @@ class RulesProgram:
         raise TooManyElements, before any is evaluated.
         """
         if self._direct is not None and (direct := self._direct(document, most)) is not None:
-            rows = {name: [Row((n,), values) for n, values in enumerate(found)] for name, found in direct.items()}
+            rows = {name: [_as_row(((n,), values)) for n, values in enumerate(found)] for name, found in direct.items()}
             return Evaluated(rows, ())
         parsed = parsed_document(document) if size > LARGE and self._engine == "jlens" else None
         if size > max(LARGE, SHORT * most):
@@ -114,7 +119,7 @@ class RulesProgram:
             _collect(results, self.rules, "", (), rows, bad, found)
         else:
             for name, elements in zip(self.names, results, strict=True):
-                rows[name] = [Row((n,), values) for n, values in enumerate(elements) if values.__class__ is dict]
+                rows[name] = [_as_row(((n,), values)) for n, values in enumerate(elements) if values.__class__ is dict]
         return Evaluated(rows, tuple(bad))
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import orjson
@@ -62,6 +63,10 @@ Ready = tuple[Element, tuple[str, ...]]
 """An element with its external ids in the order of the plan's `ids`."""
 
 
+# As engine.evaluation makes rows.
+_as_command: Callable[[tuple[Any, ...]], Command] = partial(tuple.__new__, Command)
+
+
 def _first(pair: tuple[tuple[int, ...], Any]) -> tuple[int, ...]:
     return pair[0]
 
@@ -84,7 +89,6 @@ class Finisher:
         self._owner = (self._tenant, provider, reading.feed, revision, delivery, claim)
         self._received = received
         self._members: dict[str, list[tuple[tuple[str, str], Member, str]]] = {}
-        self._per_store = {ref.kind for ref in draft.refs if ref.within}
         # Most connections speak for themselves alone: then there is nothing to look at element by element.
         self._bounded = bool(ids.allowed_stores or reading.connection.merchant)
 
@@ -118,7 +122,8 @@ class Finisher:
     def _rule(self, plan: RulePlan, elements: list[Element]) -> list[Command]:
         if self._rejected:
             elements = [element for element in elements if not self._rejects(plan.name, element)]
-        named = [tuple([element.values.get(identity.name) or "" for identity in plan.ids]) for element in elements]
+        names = [identity.name for identity in plan.ids]
+        named = [tuple([values.get(name) or "" for name in names]) for _, values, _, _ in elements]
         ready = self._validated(plan, self._identified(plan, elements, named))
         passed = self._draft.passed_over.get(plan.name, [])
         if passed or len(ready) < len(elements):
@@ -146,10 +151,11 @@ class Finisher:
         """The elements with canonical ids in place, and merchant and store added; each with its external ids."""
         known, merchant = self._ids.known, self._ids.merchant
         simple = not plan.id_lists and not plan.holders
+        per_store: set[str] = set() if simple else {ref.kind for ref in self._draft.refs if ref.within}
         ready: list[Ready] = []
         for element, external in zip(elements, named, strict=True):
             _, values, store, version = element
-            missing = [] if simple else _insert_many(plan, values, store, self._per_store, known)
+            missing = [] if simple else _insert_many(plan, values, store, per_store, known)
             for (name, kind, within, column), one in zip(plan.ids, external, strict=True):
                 if not one:
                     values.pop(name, None)
@@ -191,7 +197,7 @@ class Finisher:
     def _validated(self, plan: RulePlan, ready: list[Ready]) -> list[Ready]:
         schema = plan.schema
         assert schema is not None
-        if not ready or schema.valid_many([element.values for element, _ in ready]):
+        if not ready or schema.valid_many([values for (_, values, _, _), _ in ready]):
             return ready
         good = []
         for element, external in ready:
@@ -224,7 +230,9 @@ class Finisher:
             wrapped = event(head, command_id, commandkey, subject, kafka_key, values.get("source_time"), data)
             ordered = EntityVersion(_ordered(name, store, subject, values), *version) if version else None
             made.append(
-                Command(command_id, commandkey, name, rule, subject, kafka_key, values, wrapped, index[0], ordered)
+                _as_command(
+                    (command_id, commandkey, name, rule, subject, kafka_key, values, wrapped, index[0], ordered)
+                )
             )
         if rule in self._draft.sightings:
             self._keep_members(plan, made, ready)

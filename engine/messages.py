@@ -47,7 +47,7 @@ class Request:
         wanted = name.lower().encode("latin-1", "replace")
         return [value.decode("latin-1") for key, value in self.headers if key == wanted]
 
-    @property
+    @cached_property
     def received_text(self) -> str:
         """`received_at` as RFC 3339 in UTC with six digits of fraction."""
         return self.received_at.isoformat(timespec="microseconds")[:-6] + "Z"
