@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-import secrets
+import os
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from time import perf_counter
@@ -365,7 +365,7 @@ class Receiver:
 
 def _new_id(received_at: datetime) -> str:
     """128 random bits behind the time in milliseconds: the store's trees then grow at their ends."""
-    return f"{int(received_at.timestamp() * 1000):012x}{secrets.token_hex(16)}"
+    return f"{int(received_at.timestamp() * 1000):012x}{os.urandom(16).hex()}"
 
 
 def later(reply: Reply, seconds: int) -> Reply:

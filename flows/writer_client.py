@@ -29,7 +29,7 @@ from stores.writer import JOB_SIZE, WriterLost, flight_of, size_of
 
 T = TypeVar("T")
 _ROOT = Path(__file__).resolve().parent.parent
-AT_ONCE = 8
+AT_ONCE = 32
 """Entries are handed over when so many have gathered, or at the end of the event loop's turn: a long turn must not
 leave the writer without work."""
 _START_SECONDS = 60.0

@@ -1,13 +1,16 @@
 """The group writer: whatever waits is written in one transaction, so one fsync serves many webhooks.
 
-Requests do not commit one by one. While one batch commits, the next gathers by itself; nothing waits for a
-batch to fill. A waiter is woken only after COMMIT.
+Requests do not commit one by one. While one batch commits, the next gathers by itself. Where much comes, the
+writer lets some milliseconds pass before it takes the next: a batch has fixed costs, and the fewer there are the
+more webhooks a second there can be. Where little comes nothing waits for a batch to fill. A waiter is woken only
+after COMMIT.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future as BlockingFuture
@@ -18,6 +21,7 @@ from typing import Any, Protocol, TypeVar
 from sqlalchemy import Connection
 
 from stores.batches import Batch, Flight
+from stores.checkpoints import Checkpoints
 from stores.database import Database
 from stores.records import Committed, Conclusion, RawDelivery
 from stores.sqlstates import is_away_state, is_contended
@@ -28,6 +32,9 @@ T = TypeVar("T")
 Job = Callable[[Connection], Any]
 JOB_SIZE = 100
 _MOST_ENTRIES = 1024
+MUCH = 8
+"""Batches of more entries say that much comes."""
+GATHER_SECONDS = 0.002
 _TRIES = 5
 _STOPPED = "the writer has stopped"
 
@@ -69,7 +76,14 @@ class Entry:
 class GroupWriter:
     """One writing thread for one process. `on_commit` is called from it after every commit."""
 
-    def __init__(self, database: Database, *, max_rows: int = 8192, max_bytes: int = 64 << 20) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        max_rows: int = 8192,
+        max_bytes: int = 64 << 20,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._database = database
         self._max_rows, self._max_bytes = max_rows, max_bytes
         self._queue: deque[Entry] = deque()
@@ -81,11 +95,16 @@ class GroupWriter:
         self._loop_home: LoopHome | None = None
         self._statements = statements(database.engine.dialect)
         self._batch = Batch if database.embedded else _postgres_batch()
+        self._pause = pause
+        file = database.url.database
+        self._checkpoints = Checkpoints(file) if database.embedded and file else None
         self.on_commit: Callable[[], None] = lambda: None
         self.written = 0
         """Entries written so far."""
 
     def start(self) -> None:
+        if self._checkpoints is not None:
+            self._checkpoints.start()
         self._thread.start()
 
     async def open(self) -> None:
@@ -101,6 +120,8 @@ class GroupWriter:
             self._wanted.notify()
         if self._thread.is_alive():
             self._thread.join()
+        if self._checkpoints is not None:
+            self._checkpoints.stop()
 
     @property
     def depth(self) -> tuple[int, int]:
@@ -143,14 +164,16 @@ class GroupWriter:
             self._loop_home = LoopHome(loop)
         return self._loop_home
 
-    def submit(self, entry: Entry) -> None:
-        """Takes an entry from any thread. Raises RuntimeError once stopped."""
+    def submit(self, *entries: Entry) -> None:
+        """Takes entries from any thread. Raises RuntimeError once stopped."""
+        size = sum([entry.size for entry in entries])
         with self._wanted:
             if self._stopping:
                 raise RuntimeError(_STOPPED)
-            self._queue.append(entry)
-            self._bytes += entry.size
-            self._wanted.notify()
+            if not self._queue:
+                self._wanted.notify()
+            self._queue.extend(entries)
+            self._bytes += size
 
     def _work(self) -> None:
         while entries := self._take():
@@ -159,6 +182,10 @@ class GroupWriter:
             with suppress(Exception):
                 self.on_commit()
             _wake(entries)
+            if self._checkpoints is not None and self._connection is not None:
+                self._checkpoints.committed(self._connection.connection.driver_connection)
+            if len(entries) > MUCH and not self._stopping:
+                self._pause(GATHER_SECONDS)
         if self._connection is not None:
             self._connection.close()
 
@@ -235,6 +262,8 @@ class GroupWriter:
     def _connected(self) -> Connection:
         if self._connection is None:
             self._connection = self._database.engine.connect().execution_options(writing=True)
+            if self._checkpoints is not None:
+                self._checkpoints.opened(self._connection.connection.driver_connection)
         return self._connection
 
     def _forget(self) -> None:

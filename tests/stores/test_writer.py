@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from engine.messages import IdempotencyKey
 from stores import deliveries, failures, ledger, tables
+from stores.writer import GATHER_SECONDS, MUCH
 from tests.stores.writers import Writer, conclusion, created, event_key, group, last_key, later
 
 
@@ -178,3 +179,13 @@ def test_failures_stand_with_the_outcome(writer: Writer) -> None:
     writer.conclude(conclusion("d1", event_key("1"), state="partial", failures=(("mapping", "bad", data),)))
     [failure] = writer.read(lambda c: failures.listed(c, {}))
     assert (failure.cls, failure.code, failure.data["facts"]) == ("mapping", "bad", {"kind": "item"})
+
+
+@pytest.mark.parametrize(("entries", "pauses"), [(MUCH, 0), (MUCH + 1, 1)])
+def test_the_writer_lets_a_batch_gather_where_much_comes(database_url: str, entries: int, pauses: int) -> None:
+    told: list[float] = []
+    writer = Writer(database_url, pause=told.append)
+    writer.receive(*[f"d{n}" for n in range(entries)])
+    writer.receive("last")
+    writer.close()
+    assert told == [GATHER_SECONDS] * pauses

@@ -73,9 +73,10 @@ class _Futures:
 class Writer:
     """A group writer with a database of its own, as in a process of its own. `hold` stops it before its COMMIT."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, **options: Any) -> None:
+        """`options` are GroupWriter's."""
         self.database: Database = open_database(url, pool=2)
-        self.group = GroupWriter(self.database)
+        self.group = GroupWriter(self.database, **options)
         self._go = threading.Event()
         self._go.set()
         self.reached = threading.Event()
@@ -92,10 +93,7 @@ class Writer:
     def send(self, *whats: Flight | Conclusion) -> list[Future[Any]]:
         """Hands all over at once, so that they are one batch."""
         entries = [Entry(what, 1, _Futures(), Future()) for what in whats]
-        with self.group._wanted:
-            for entry in entries:
-                self.group._queue.append(entry)
-            self.group._wanted.notify()
+        self.group.submit(*entries)
         return [entry.waiter for entry in entries]
 
     def write(self, *whats: Flight | Conclusion) -> list[Any]:
