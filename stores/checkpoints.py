@@ -55,7 +55,7 @@ class Checkpoints:
             self._wanted.set()
 
     def _work(self) -> None:
-        while True:
+        while not self._stopping:
             self._wanted.wait()
             if self._stopping:
                 return
