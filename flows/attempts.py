@@ -33,7 +33,7 @@ SMALL = 4096
 MOST_FINISHES = 5
 
 _log = logger("tiffin.attempts")
-_STATE: dict[Verdict, State] = {
+STATE_OF: dict[Verdict, State] = {
     "accepted": "accepted",
     "partial": "partial",
     "duplicate": "duplicate",
@@ -235,7 +235,7 @@ class Attempts:
             connection=connection.id,
             feed=attempt.feed,
             event=reading.event if reading else "",
-            state=_STATE[outcome.verdict],
+            state=STATE_OF[outcome.verdict],
             at=self._clock(),
             received_at=attempt.request.received_at,
             key=reading.key if reading else None,

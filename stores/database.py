@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy import Connection, Dialect, Engine, Table, create_engine, event
 from sqlalchemy.engine import URL, make_url
 
 _BUSY_MILLISECONDS = 20_000
@@ -69,13 +68,20 @@ def postgres_options(url: URL) -> dict[str, Any]:
     return {name: value for name, value in _POSTGRES_OPTIONS.items() if name not in url.query}
 
 
+def insert_of(dialect: Dialect) -> Any:
+    """The dialect's own `insert`, which knows ON CONFLICT; the other dialect is not loaded."""
+    if dialect.name == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert as insert_postgresql
+
+        return insert_postgresql
+    from sqlalchemy.dialects.sqlite import insert as insert_sqlite
+
+    return insert_sqlite
+
+
 def upsert(connection: Connection) -> Any:
     """The database's own INSERT, which can say what is to happen on a conflict."""
-    if connection.dialect.name == "sqlite":
-        return sqlite_insert
-    from sqlalchemy.dialects.postgresql import insert
-
-    return insert
+    return insert_of(connection.dialect)
 
 
 def put_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Dialect, Table, and_, bindparam, delete, insert, select, update
 
 from stores import tables as t
+from stores.database import insert_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +38,6 @@ class Statements:
     version_of: str  # tenant, provider, entity → version_order, delivery
     put_version: str  # every column; replaces
     count_of: str  # name → value
-
-
-def insert_of(dialect: Dialect) -> Any:
-    """The dialect's own `insert`, which knows ON CONFLICT; the other dialect is not loaded."""
-    if dialect.name == "postgresql":
-        from sqlalchemy.dialects.postgresql import insert as insert_postgresql
-
-        return insert_postgresql
-    from sqlalchemy.dialects.sqlite import insert as insert_sqlite
-
-    return insert_sqlite
 
 
 def _positional(dialect: Dialect) -> Dialect:

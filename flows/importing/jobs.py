@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime, timedelta
 from time import perf_counter
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import orjson
 
 from engine.decoding.media_types import headers_of
 from engine.drafting import Draft
 from engine.failures import Failure, Refusal
-from engine.messages import Connection, IdempotencyKey, Outcome, Request, Scope
-from flows.attempts import _STATE
+from engine.messages import Connection, Outcome
 from flows.importing.chunks import Chunks, Made, Part, documentless, parts, unreadable_part
+from flows.importing.job_failures import (
+    cancelled,
+    crashed,
+    duplicate,
+    every_row_failed,
+    fault,
+    gone,
+    no_rows,
+    too_many_failures,
+)
 from flows.importing.occurrences import Fingerprints, Occurrences, fingerprint
-from flows.importing.rows import Source, Spooled
+from flows.importing.running import Run, conclusion_of, raw_of, request_of
 from flows.importing.sources import format_named, obstacle, source_of
 from flows.importing.spool import Spool
 from flows.journal import Journal, StoreUnavailable
@@ -28,35 +37,14 @@ from flows.logging import logger
 from flows.metrics import Metrics
 from flows.overrides import effective
 from flows.providers import LoadedProvider
-from flows.receipts import item_results
-from flows.sealing import opened
 from stores import imports
 from stores.imports import Chunk, Job, State, Written
-from stores.outbox import grouped
-from stores.records import Conclusion, RawDelivery
 from stores.writer import Work
 
 T = TypeVar("T")
 _log = logger("tiffin.imports")
 _TRIES = 5
 _ENDED: Mapping[State, str] = {"done": "accepted", "partial": "partial", "failed": "failed", "cancelled": "partial"}
-
-
-class Stored(NamedTuple):
-    """The columns of a job that make up its request; its body is a file."""
-
-    received_at: datetime
-    method: str
-    url: str
-    headers: bytes
-    sealed: bytes
-    body: bytes
-    body_sealed: bool
-    peer: str
-
-
-def request_of(job: Job, unseal: Callable[[bytes], bytes]) -> Request:
-    return opened(Stored(job.created_at, job.method, job.url, job.headers, job.sealed, b"", False, job.peer), unseal)
 
 
 class _Lost(Exception):
@@ -179,13 +167,13 @@ class Importer:
                 await self._journal.write(Work(imports.renew, id, self._owner, until))
 
     async def _run(self, job: Job) -> None:
-        run = _Run(job)
+        run = Run(job)
         try:
             if job.attempts > imports.MOST_ATTEMPTS:
-                raise Refusal(_crashed())
+                raise Refusal(crashed())
             await self._imported(run)
         except _Cancelled:
-            await self._end(run, "cancelled", _cancelled())
+            await self._end(run, "cancelled", cancelled())
         except Refusal as refusal:
             await self._end(run, "failed", refusal.failure)
         except (_Lost, _Stopping):
@@ -194,11 +182,11 @@ class Importer:
             _log.warning("store_unavailable", job=job.id)
         except Exception:
             _log.exception("import_failed", job=job.id)
-            await self._end(run, "failed", _fault())
+            await self._end(run, "failed", fault())
         finally:
             run.close()
 
-    async def _imported(self, run: _Run) -> None:
+    async def _imported(self, run: Run) -> None:
         job = run.job
         loaded, connection = await self._bound(job)
         run.loaded = loaded
@@ -208,7 +196,7 @@ class Importer:
         assert waiting is not None
         first = await self._apart(next, waiting, None)
         if first is None:
-            raise Refusal(_empty())
+            raise Refusal(no_rows())
         if not unreadable_part(first):
             reading = await self._apart(chunks.begin, first)
             run.scope = reading.scope
@@ -225,22 +213,22 @@ class Importer:
             part, draft = await self._one(run, part, draft)
         failed = run.failed + job.failed
         state: State = "done" if not failed else "partial" if run.commands + job.commands else "failed"
-        await self._end(run, state, _all_failed() if state == "failed" else None)
+        await self._end(run, state, every_row_failed() if state == "failed" else None)
 
     async def _bound(self, job: Job) -> tuple[LoadedProvider, Connection]:
         """Raises Refusal."""
         loaded = self._providers.get(job.provider)
         connection = await self._journal.connection(job.connection)
         if loaded is None or job.feed not in loaded.interpreter.feeds:
-            raise Refusal(_gone("feed_missing", "No loaded provider file has its feed."))
+            raise Refusal(gone("feed_missing", "No loaded provider file has its feed."))
         if connection is None:
-            raise Refusal(_gone("connection_missing", "Its connection is gone."))
+            raise Refusal(gone("connection_missing", "Its connection is gone."))
         loaded, misfit = await effective(self._journal, loaded, connection)
         if misfit is not None or (misfit := obstacle(loaded.interpreter, job.feed)) is not None:
             raise Refusal(misfit)
         return loaded, connection
 
-    def _open(self, run: _Run, connection: Connection) -> None:
+    def _open(self, run: Run, connection: Connection) -> None:
         """Raises Refusal."""
         job, interpreter = run.job, run.loaded.interpreter  # type: ignore[union-attr]
         request = request_of(job, self._journal.unseal)
@@ -248,7 +236,7 @@ class Importer:
         gzip = headers.encoding == "gzip" or format_named(job.name)[1]
         file = self.spool.opened(job, gzip)
         if not file.path.exists():
-            raise Refusal(_gone("file_missing", "The job's file is gone."))
+            raise Refusal(gone("file_missing", "The job's file is gone."))
         run.file = file
         run.seen = Occurrences(self.spool.seen(job.id), job.seen_bytes)
         run.source = source_of(file, job.format, headers.charset, interpreter, job.feed, self.spool.expanded)
@@ -256,7 +244,7 @@ class Importer:
         rows = min(job.chunk_rows, interpreter.feeds[job.feed].feed.limits.elements)
         run.parts = parts(run.source, file, rows)
 
-    async def _note_written(self, run: _Run, begun: imports.Begun) -> None:
+    async def _note_written(self, run: Run, begun: imports.Begun) -> None:
         """What earlier jobs and deliveries wrote under the same key is not written again."""
         if not begun.earlier and not begun.written:
             return
@@ -270,7 +258,7 @@ class Importer:
                     held.add(_mark(id))
         run.written = held
 
-    def _drafted(self, run: _Run, part: Part) -> Draft | Refusal | None:
+    def _drafted(self, run: Run, part: Part) -> Draft | Refusal | None:
         if unreadable_part(part):
             return None
         try:
@@ -279,13 +267,13 @@ class Importer:
         except Refusal as refusal:
             return refusal
 
-    async def _one(self, run: _Run, part: Part, draft: Any) -> tuple[Part | None, Any]:
+    async def _one(self, run: Run, part: Part, draft: Any) -> tuple[Part | None, Any]:
         """Finishes and commits a chunk; returns the next one, drafted meanwhile."""
         made = await self._made(run, part, draft)
         if made.fatal is not None:
             raise Refusal(made.fatal)
         if run.failed + run.job.failed + made.failed > self._most_failures:
-            raise Refusal(_too_many(self._most_failures))
+            raise Refusal(too_many_failures(self._most_failures))
         chunk = await self._apart(self._chunk, run, part, made)
         committing = asyncio.get_running_loop().create_task(self._write(chunk))
         try:
@@ -299,12 +287,12 @@ class Importer:
         await self._committed(run, part, made, chunk, await committing, draft)
         return following
 
-    def _next(self, run: _Run) -> tuple[Part | None, Any]:
+    def _next(self, run: Run) -> tuple[Part | None, Any]:
         assert run.parts is not None
         part = next(run.parts, None)
         return part, None if part is None else self._drafted(run, part)
 
-    async def _made(self, run: _Run, part: Part, draft: Any) -> Made:
+    async def _made(self, run: Run, part: Part, draft: Any) -> Made:
         assert run.chunks is not None
         assert run.source is not None
         if isinstance(draft, Refusal):
@@ -319,7 +307,7 @@ class Importer:
         delivery = imports.chunk_id(run.job.id, part.number)
         return await self._apart(run.chunks.finish, part, draft, resolved, delivery)
 
-    def _chunk(self, run: _Run, part: Part, made: Made) -> Chunk:
+    def _chunk(self, run: Run, part: Part, made: Made) -> Chunk:
         assert run.seen is not None
         job, now = run.job, self._clock()
         delivery = imports.chunk_id(job.id, part.number)
@@ -328,8 +316,8 @@ class Importer:
         if (written := run.written) is not None:
             commands = tuple([c for c in commands if _mark(c.id) not in written])
         told = {"import": job.id, "chunk": part.number, "first_row": part.start + 1, "rows": len(part.rows)}
-        raw = _raw(job, delivery, run.spec_hash, f"import:{job.id}/{part.number}", orjson.dumps(told))
-        conclusion = _conclusion(job, delivery, run, outcome._replace(commands=commands), made.failures, now)
+        raw = raw_of(job, delivery, run.spec_hash, f"import:{job.id}/{part.number}", orjson.dumps(told))
+        conclusion = conclusion_of(job, delivery, run, outcome._replace(commands=commands), made.failures, now)
         length = run.seen.store()
         at = perf_counter()
         busy, run.busy_since = int((at - run.busy_since) * 1e6), at
@@ -351,7 +339,7 @@ class Importer:
                 await asyncio.sleep(0.2 * 2**again)
         raise AssertionError
 
-    async def _committed(self, run: _Run, part: Part, made: Made, chunk: Chunk, written: Written, draft: Any) -> None:
+    async def _committed(self, run: Run, part: Part, made: Made, chunk: Chunk, written: Written, draft: Any) -> None:
         for _ in range(_TRIES):
             if written.stopped == "cancelled":
                 raise _Cancelled
@@ -366,7 +354,7 @@ class Importer:
             chunk = await self._apart(self._chunk, run, part, made)
             written = await self._write(chunk)
         else:
-            raise Refusal(_gone("mappings_unsettled", "The mappings of its ids kept changing."))
+            raise Refusal(gone("mappings_unsettled", "The mappings of its ids kept changing."))
         assert run.seen is not None
         await self._apart(run.seen.keep, chunk.seen_bytes)
         run.commands += committed.commands
@@ -379,17 +367,17 @@ class Importer:
         if self._stopping:
             raise _Stopping
 
-    async def _end(self, run: _Run, state: State, problem: Failure | None, holder: str = "") -> None:
+    async def _end(self, run: Run, state: State, problem: Failure | None, holder: str = "") -> None:
         job, now = run.job, self._clock()
         told = {"import": job.id, "name": job.name, "bytes": job.bytes, "sha256": job.sha256}
-        raw = _raw(job, job.id, run.spec_hash, job.url, orjson.dumps(told), job.method)
+        raw = raw_of(job, job.id, run.spec_hash, job.url, orjson.dumps(told), job.method)
         outcome = Outcome("duplicate" if holder else _ENDED[state])  # type: ignore[arg-type]
         failures = () if problem is None else (problem,)
         key = run.chunks.key if run.chunks is not None else None
-        conclusion = _conclusion(job, job.id, run, outcome, failures, now)._replace(key=key, claimant=holder)
+        conclusion = conclusion_of(job, job.id, run, outcome, failures, now)._replace(key=key, claimant=holder)
         shown = "" if problem is None else orjson.dumps(problem.to_json()).decode()
         if holder:
-            shown = orjson.dumps(_duplicate(holder).to_json()).decode()
+            shown = orjson.dumps(duplicate(holder).to_json()).decode()
         if await self._journal.write(Work(imports.finish, job.id, self._owner, state, now, shown, raw, conclusion)):
             self._metrics.import_ended(job.provider, job.feed, state)
             self.spool.seen(job.id).unlink(missing_ok=True)
@@ -397,31 +385,6 @@ class Importer:
 
     async def _apart(self, function: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
-
-
-class _Run:
-    """A job that runs in this process."""
-
-    def __init__(self, job: Job) -> None:
-        self.job = job
-        self.loaded: LoadedProvider | None = None
-        self.file: Spooled | None = None
-        self.source: Source | None = None
-        self.chunks: Chunks | None = None
-        self.parts: Iterator[Part] | None = None
-        self.seen: Occurrences | None = None
-        self.written: Fingerprints | None = None
-        self.scope = Scope()
-        self.failed = self.commands = 0
-        self.busy_since = perf_counter()
-
-    @property
-    def spec_hash(self) -> str:
-        return self.loaded.spec_hash if self.loaded is not None else ""
-
-    def close(self) -> None:
-        if self.seen is not None:
-            self.seen.close()
 
 
 def _has_ended(owner: str) -> bool:
@@ -437,100 +400,3 @@ def _has_ended(owner: str) -> bool:
 
 def _mark(id: str) -> int:
     return fingerprint(id.encode())
-
-
-def _raw(job: Job, delivery: str, spec_hash: str, url: str, body: bytes, method: str = imports.METHOD) -> RawDelivery:
-    own = method != imports.METHOD
-    return RawDelivery(
-        delivery, job.created_at, job.tenant, job.provider, job.connection, job.feed, method, url,
-        job.headers if own else b"[]", job.sealed if own else b"", body, False, job.peer if own else "", spec_hash,
-    )  # fmt: skip
-
-
-def _conclusion(
-    job: Job, delivery: str, run: _Run, outcome: Outcome, failures: tuple[Failure, ...], now: datetime
-) -> Conclusion:
-    key: IdempotencyKey | None = None
-    return Conclusion(
-        delivery=delivery,
-        attempt=1,
-        tenant=job.tenant,
-        provider=job.provider,
-        connection=job.connection,
-        feed=job.feed,
-        event="",
-        state=_STATE[outcome.verdict],
-        at=now,
-        received_at=job.created_at,
-        key=key,
-        groups=grouped(outcome.commands),
-        mappings=outcome.mappings,
-        failures=tuple((f.cls, f.code, orjson.dumps(f.to_json())) for f in failures),
-        results=item_results(failures),
-        entities=orjson.dumps(outcome.entities).decode(),
-        external_merchant=run.scope.merchant,
-        external_store=run.scope.store,
-        merchant_id=outcome.merchant_id,
-        store_id=outcome.store_id,
-        spec_hash=run.spec_hash,
-        whole=job.id,
-    )
-
-
-def _gone(code: str, message: str) -> Failure:
-    return Failure("processing", code, message, "Bring back what is missing, then send the file again.")
-
-
-def _empty() -> Failure:
-    return Failure("validation", "body_empty", "The file has no rows.", "Send the rows below the header.")
-
-
-def _all_failed() -> Failure:
-    return Failure("validation", "every_row_failed", "Every row failed.", "Correct the rows that the report names.")
-
-
-def _too_many(most: int) -> Failure:
-    return Failure(
-        "validation",
-        "too_many_failures",
-        f"More than {most} rows failed.",
-        "Correct the rows that the report names, or raise TIFFIN_IMPORT_FAILURES; then send the file again.",
-        facts={"limit": most},
-    )
-
-
-def _cancelled() -> Failure:
-    return Failure(
-        "processing",
-        "import_cancelled",
-        "The job was cancelled; what was written before stays.",
-        "Send the file again to go on: what is written is not written again.",
-    )
-
-
-def _crashed() -> Failure:
-    return Failure(
-        "processing",
-        "import_crashed",
-        f"The job was begun {imports.MOST_ATTEMPTS} times at one chunk and never got beyond it.",
-        "Look for the job's id in the logs and report the fault.",
-    )
-
-
-def _fault() -> Failure:
-    return Failure(
-        "processing",
-        "internal_error",
-        "Tiffin failed on this file.",
-        "Look for the job's id in the logs, report the fault, and send the file again once that is mended.",
-    )
-
-
-def _duplicate(holder: str) -> Failure:
-    return Failure(
-        "duplicate",
-        "duplicate",
-        f"The file's work was done before, or is being done, by {holder}.",
-        "Nothing is to be done; give a corrected file an id of its own.",
-        facts={"duplicate_of": holder},
-    )
