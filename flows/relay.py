@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import islice, repeat
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 from sqlalchemy import Connection
@@ -47,7 +47,7 @@ class Pace:
     longest sleep without a wake-up; `lease` must exceed what a bus may need to report on a batch.
     """
 
-    rows: int = 2000
+    rows: int = 8000
     size: int = 8 << 20
     gather: float = 0.2
     poll: float = 1.0
@@ -114,6 +114,7 @@ class Relay:
         self._publish_until: datetime | None = None
         self._stalls: dict[int, Stall] = {}
         self._failures = 0
+        self._full = False
         self._health = RelayHealth()
         self._waking, self._stopping = threading.Event(), threading.Event()
         self.on_moved: Callable[[], None] = lambda: None
@@ -151,6 +152,7 @@ class Relay:
         )
         if self._late():
             return 0
+        self._full = self._is_full(rows)
         try:
             settlement = settle(rows, self._publish(rows), unreadable)
         except Exception:
@@ -175,6 +177,10 @@ class Relay:
         shards.ensure(connection, now)
         shards.leave(connection, self._owner)  # what an earlier start of this relay held when it was killed
 
+    def _is_full(self, rows: Sequence[Pending]) -> bool:
+        """Whether more rows wait, as far as their number and size can tell."""
+        return len(rows) >= self._pace.rows or 2 * sum([sum(map(len, row.events)) for row in rows]) >= self._pace.size
+
     def _late(self) -> bool:
         """Whether a lease could run out while the bus takes its time to report."""
         return self._publish_until is None or self._clock() >= self._publish_until
@@ -183,10 +189,8 @@ class Relay:
         """The reports on all messages of the rows, in order, whichever topics they went to."""
         by_topic: dict[str, list[Message]] = {}
         for row in rows:
-            key = row.kafka_key.encode()
-            by_topic.setdefault(row.topic, []).extend(
-                [Message(id, key, event) for id, event in zip(row.ids, row.events, strict=True)]
-            )
+            own = zip(row.ids, repeat(row.kafka_key.encode()), row.events)
+            by_topic.setdefault(row.topic, []).extend(map(Message._make, own))
         reports = {topic: iter(self._bus.publish(topic, messages)) for topic, messages in by_topic.items() if messages}
         return [report for row in rows for report in islice(reports.get(row.topic, iter(())), len(row.ids))]
 
@@ -264,7 +268,7 @@ class Relay:
         if self._failures:
             self._log.info("relay_recovered", failures=self._failures)
             self._failures = 0
-        if moved >= self._pace.rows:
+        if moved and self._full:
             return 0, self._stopping
         return (self._pace.gather, self._stopping) if moved else (self._pace.poll, self._waking)
 
