@@ -19,10 +19,12 @@ import orjson
 PREFIX = "ce_"
 CONTENT_TYPE = "content-type"
 BODY = ("data", "data_base64")
+_CLOSING, _SPACE = b"} "
 _OWN = ("deliveryid", "id", "commandkey", "subject", "partitionkey", "time")
+_OWN_BEGINS = b',"deliveryid":'
 _OWN_HEADERS = tuple([PREFIX + name for name in _OWN])
 # Each text as it is: no escapes, no control characters.
-_OWN_TEXTS = re.compile(b"".join(rb',"%b":"([^"\\\x00-\x1f]+)"' % name.encode() for name in _OWN) + b',"data":')
+_OWN_TEXTS = re.compile(b"".join(rb',"%b":"([^"\\\x00-\x1f]+)"' % name.encode() for name in _OWN) + rb',"data":(?=\S)')
 _DATA = b',"data":'
 REQUIRED = ("specversion", "id", "source", "type")
 
@@ -44,7 +46,7 @@ def to_binary(event: bytes) -> Binary:
 
     Raises NotACloudEvent.
     """
-    if (binary := _command(event) or _data_last(event)) is not None:
+    if (binary := _command(event, *_latest[0]) or _further(event) or _data_last(event)) is not None:
         return binary
     try:
         return _to_binary(_members(event))
@@ -54,23 +56,31 @@ def to_binary(event: bytes) -> Binary:
         raise NotACloudEvent(f"the event is not a JSON object: {error}") from None
 
 
-def _command(event: bytes) -> Binary | None:
-    """The same for a command as the interpreter writes it; None for others.
+_latest: list[tuple[bytes, tuple[Header, ...]]] = [(b"no command begins like this", ())]
+"""How the last command that `_further` saw began: commands of a kind come one after another."""
 
-    What comes before its own attributes is the same for every command of a kind from a feed, and read once.
-    """
-    own = _OWN_TEXTS.search(event)
-    if own is None or event[-1:] != b"}":
+
+def _command(event: bytes, beginning: bytes, head: tuple[Header, ...]) -> Binary | None:
+    """The same for a command as the interpreter writes it, with this beginning; None for others."""
+    if not event.startswith(beginning) or not (own := _OWN_TEXTS.match(event, len(beginning))):
         return None
     data = event[own.end() : -1]
-    head = _head(event[: own.start()])
-    if not head or not event.isascii() or data[:1].isspace() or data[-1:].isspace():
-        return None
     try:
         orjson.loads(data)
     except orjson.JSONDecodeError:
         return None
+    if not event.isascii() or event[-1] != _CLOSING or event[-2] <= _SPACE:
+        return None
     return [*head, *zip(_OWN_HEADERS, own.groups(), strict=True)], data
+
+
+def _further(event: bytes) -> Binary | None:
+    """The same for a command of another kind than the one before it."""
+    beginning = event[: max(0, event.find(_OWN_BEGINS))]
+    if not (head := _head(beginning)):
+        return None
+    _latest[0] = (beginning, head)
+    return _command(event, beginning, head)
 
 
 @lru_cache(1024)

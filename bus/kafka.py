@@ -24,7 +24,7 @@ NETWORK_SECONDS: Final = 5.0
 """How long metadata, watermarks and the first message of a read may take."""
 TAIL_SECONDS: Final = 0.1
 """How long a read at the end of a partition waits for one more message."""
-POLL_EVERY: Final = 500
+POLL_EVERY: Final = 20
 REFUSED_SIZE: Final = "broker_refused_size"
 
 _log = logging.getLogger("kafka")

@@ -286,6 +286,8 @@ def settle(
     stops its shard when one may still go through: then it and the shard's later rows are left.
     """
     rejected: list[tuple[Pending | Unreadable, Rejected]] = [(row, _unreadable(row)) for row in unreadable]
+    if not any(reports) and len(reports) == sum([len(row.ids) for row in rows]):
+        return Settlement(list(rows), rejected, {}, [])
     settlement = Settlement([], rejected, {}, [])
     at = 0
     for row in rows:

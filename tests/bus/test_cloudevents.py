@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bus.cloudevents import NotACloudEvent, _command, _data_last, _members, _to_binary, to_binary, to_structured
+from bus.cloudevents import NotACloudEvent, _data_last, _further, _members, _to_binary, to_binary, to_structured
 from engine.envelope import Envelope
 
 EVENT = {
@@ -185,7 +185,7 @@ def command(data: bytes = b'{"a":"1"}', delivery: str = "d-1", key: str = "item_
 
 
 def test_a_command_of_the_interpreter_takes_the_shortest_way_and_says_what_the_long_one_says() -> None:
-    told, value = _command(command()) or ([], b"")
+    told, value = _further(command()) or ([], b"")
     expected, expected_value = _to_binary(_members(command()))
     assert (dict(told), value) == (dict(expected), expected_value)
     assert len(told) == len(expected)
@@ -223,7 +223,15 @@ def _fits(data: Any) -> bool:
     ],
 )
 def test_what_only_looks_like_a_command_does_not_take_the_shortest_way(event: bytes) -> None:
-    assert _command(event) is None
+    assert _further(event) is None
+
+
+def test_commands_of_several_kinds_in_turn_keep_their_own_headers() -> None:
+    told = [dict(to_binary(command(delivery=delivery))[0])["ce_deliveryid"] for delivery in ("a", "b", "a")]
+    other = Envelope("U", "P", "F", 3, "d", "2026-01-01T00:00:00Z")
+    another = other.event(other.head("UpdatePrice"), "i", "k", "s", "U/store_1", None, b"{}")
+    tenants = [dict(to_binary(event)[0])["ce_tenant"] for event in (command(), another, command())]
+    assert (told, tenants) == ([b"a", b"b", b"a"], [b"T", b"U", b"T"])
 
 
 def test_a_text_that_imitates_attributes_stays_a_text() -> None:
