@@ -12,6 +12,7 @@ from typing import Any
 import schemas
 from flows.admin_keys import AdminKeys
 from flows.admission import Gate
+from flows.answering import Answering
 from flows.attempts import Attempts
 from flows.certificates import Certificates
 from flows.connections import Directory
@@ -111,6 +112,7 @@ class Service:
         box = secret_box(settings)
         self.writer = self._writer() if self._serving else None
         self.journal = Journal(settings, self.owner, self._clock, box, self.writer)
+        self._objects = Answering(self.journal.objects.ping) if settings.object_store_url else None
         await self.journal.start(self.providers.values())
         self.directory = Directory(self.journal.connections_marker, self.journal.connections)
         self.attempts = Attempts(
@@ -282,7 +284,7 @@ class Service:
             self._lock = None
 
     async def dependencies(self) -> dict[str, str]:
-        """`ok`, or a few words on what is wrong, for the database, the bus and the views."""
+        """`ok`, or a few words on what is wrong, for the database, the bus, the views and what else is set up."""
         found = {"database": "ok", "bus": "ok"}
         try:
             await self.journal.ping()
@@ -295,6 +297,9 @@ class Service:
         if self._shared is not None:
             there = await self._shared.answers()
             found["redis"] = "ok" if there else "away: each process counts its limits for itself"
+        if self._objects is not None:
+            there = await self._objects.answers()
+            found["objects"] = "ok" if there else "away: large bodies stay in the database, and what was archived cannot be read"
         return found
 
     async def connection_counts(self) -> dict[str, int]:
