@@ -299,7 +299,9 @@ class Service:
             found["redis"] = "ok" if there else "away: each process counts its limits for itself"
         if self._objects is not None:
             there = await self._objects.answers()
-            found["objects"] = "ok" if there else "away: large bodies stay in the database, and what was archived cannot be read"
+            found["objects"] = (
+                "ok" if there else "away: large bodies stay in the database, and what was archived cannot be read"
+            )
         return found
 
     async def connection_counts(self) -> dict[str, int]:
