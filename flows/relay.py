@@ -18,6 +18,7 @@ from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 from sqlalchemy import Connection
 
 from bus.messages import Bus, Message, PublishError
+from flows import tracing
 from stores import outbox, shards
 from stores.outbox import Pending, Rejected, Unreadable
 from stores.shards import Lease
@@ -153,12 +154,15 @@ class Relay:
         if self._late():
             return 0
         self._full = self._is_full(rows)
+        began = tracing.now()
         try:
             settlement = settle(rows, self._publish(rows), unreadable)
         except Exception:
             self._health = self._with(behind_since=rows[0].created_at)
             raise
-        return self._settle(settlement) if rows or unreadable else self._note(settlement)
+        moved = self._settle(settlement) if rows or unreadable else self._note(settlement)
+        tracing.passed("relay", (row.events[0] for row in settlement.published if row.events), began)
+        return moved
 
     def _hold(self) -> None:
         now = self._clock()

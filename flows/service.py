@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import schemas
+from flows import tracing
 from flows.admin_keys import AdminKeys
 from flows.admission import Gate
 from flows.answering import Answering
@@ -34,6 +35,7 @@ from flows.retention import Retention
 from flows.settings import Settings
 from flows.shared_limits import SharedLimits
 from flows.shares import Shares
+from flows.traced_metrics import TracedMetrics
 from flows.writer_client import WriterClient
 from flows.writer_process import Start, WriterHere
 
@@ -66,7 +68,7 @@ class Service:
     ) -> None:
         self.settings, self._serving, self._apart, self._clock = settings, serving, apart, clock
         self._patient = patient
-        self.metrics = Metrics()
+        self.metrics = TracedMetrics() if settings.traces else Metrics()
         self.gate = Gate(settings.body_bytes)
         self.limits = Limits(settings.rate_connection, settings.rate_address, settings.rate_burst)
         self._shared: SharedLimits | None = None
@@ -103,6 +105,7 @@ class Service:
 
     async def _start(self) -> None:
         settings = self.settings
+        tracing.start(settings.traces)
         self.providers = dict(self._load())
         if settings.embedded and self._serving:
             self._lock = await asyncio.to_thread(FolderLock, settings.data)
@@ -282,6 +285,8 @@ class Service:
         if self._lock is not None:
             self._lock.release()
             self._lock = None
+        if self.settings.traces:
+            await asyncio.to_thread(tracing.stop)
 
     async def dependencies(self) -> dict[str, str]:
         """`ok`, or a few words on what is wrong, for the database, the bus, the views and what else is set up."""
