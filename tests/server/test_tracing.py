@@ -8,9 +8,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
+import jsonschema
 import orjson
 import pytest
 
+import schemas
 from bus import EmbeddedLog
 from bus.tail import Tail
 from bus.topics import CATALOG_COMMANDS
@@ -79,6 +81,7 @@ def test_a_command_carries_the_trace_of_its_request(settings, start, collector) 
     finished(running)
     [request] = collector.named("receive")
     [command] = published(settings)
+    jsonschema.validate(command, schemas.schema("cloudevent"))
     assert command["traceparent"][:53] == f"00-{request.trace_id.hex()}-{request.span_id.hex()}-"
 
 
