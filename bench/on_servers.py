@@ -145,14 +145,19 @@ def relay_on_kafka(folder: Path) -> dict[str, Any] | None:
     bootstrap = service("TIFFIN_TEST_KAFKA_BOOTSTRAP")
     if not bootstrap:
         return None
-    from bench.relay_work import bare_producer, relay_moves
+    from bench.relay_work import bare_producer, relay_moves, sqlite_in
 
     relayed, bare = [], []
     for number in range(ROUNDS):
-        bare.append(bare_producer(bootstrap, f"bench-bare-{uuid.uuid4().hex[:8]}", MESSAGES))
-        relayed.append(relay_moves(bootstrap, folder / f"relay-{number}", MESSAGES))
+        bare.append(bare_producer(bootstrap, MESSAGES))
+        relayed.append(relay_moves(bootstrap, sqlite_in(folder / f"relay-{number}"), MESSAGES))
+        print(f"  round {number + 1} bare {bare[-1]:8.0f}/s  relay {relayed[-1]:8.0f}/s", flush=True)
     ratio = statistics.median(r / b for r, b in zip(relayed, bare, strict=True))
-    return {"messages_per_s": round(statistics.median(relayed)), "of_bare_producer": round(ratio, 3)}
+    return {
+        "messages_per_s": round(statistics.median(relayed)),
+        "bare_per_s": round(statistics.median(bare)),
+        "of_bare_producer": round(ratio, 3),
+    }
 
 
 # ---- a flooding neighbour -------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import base64
 import json
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -18,10 +19,18 @@ import orjson
 PREFIX = "ce_"
 CONTENT_TYPE = "content-type"
 BODY = ("data", "data_base64")
+_CLOSING, _SPACE = b"} "
+_OWN = ("deliveryid", "id", "commandkey", "subject", "partitionkey", "time")
+_OWN_BEGINS = b',"deliveryid":'
+_OWN_HEADERS = tuple([PREFIX + name for name in _OWN])
+# Each text as it is: no escapes, no control characters.
+_OWN_TEXTS = re.compile(b"".join(rb',"%b":"([^"\\\x00-\x1f]+)"' % name.encode() for name in _OWN) + rb',"data":(?=\S)')
 _DATA = b',"data":'
 REQUIRED = ("specversion", "id", "source", "type")
 
 Header = tuple[str, bytes]
+Binary = tuple[list[Header], bytes]
+"""Headers and value of a Kafka record."""
 
 _decoder = json.JSONDecoder()
 _space = re.compile(r"[ \t\r\n]*")
@@ -32,12 +41,12 @@ class NotACloudEvent(ValueError):
     """The bytes are not a CloudEvents 1.0 event that the binary mode can carry; the text says why."""
 
 
-def to_binary(event: bytes) -> tuple[list[Header], bytes]:
+def to_binary(event: bytes) -> Binary:
     """Headers and value of the Kafka record of a structured event; the bytes of `data` stay as they are.
 
     Raises NotACloudEvent.
     """
-    if (binary := _data_last(event)) is not None:
+    if (binary := _command(event, *_latest[0]) or _further(event) or _data_last(event)) is not None:
         return binary
     try:
         return _to_binary(_members(event))
@@ -47,7 +56,51 @@ def to_binary(event: bytes) -> tuple[list[Header], bytes]:
         raise NotACloudEvent(f"the event is not a JSON object: {error}") from None
 
 
-def _data_last(event: bytes) -> tuple[list[Header], bytes] | None:
+_latest: list[tuple[bytes, tuple[Header, ...]]] = [(b"no command begins like this", ())]
+"""How the last command that `_further` saw began: commands of a kind come one after another."""
+
+
+def _command(event: bytes, beginning: bytes, head: tuple[Header, ...]) -> Binary | None:
+    """The same for a command as the interpreter writes it, with this beginning; None for others."""
+    if not event.startswith(beginning) or not (own := _OWN_TEXTS.match(event, len(beginning))):
+        return None
+    data = event[own.end() : -1]
+    try:
+        orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return None
+    if not event.isascii() or event[-1] != _CLOSING or event[-2] <= _SPACE:
+        return None
+    return [*head, *zip(_OWN_HEADERS, own.groups(), strict=True)], data
+
+
+def _further(event: bytes) -> Binary | None:
+    """The same for a command of another kind than the one before it."""
+    beginning = event[: max(0, event.find(_OWN_BEGINS))]
+    if not (head := _head(beginning)):
+        return None
+    _latest[0] = (beginning, head)
+    return _command(event, beginning, head)
+
+
+@lru_cache(1024)
+def _head(text: bytes) -> tuple[Header, ...]:
+    """The headers of plain attributes whose object is not closed yet; () when they begin no command."""
+    try:
+        attributes = orjson.loads(text + b"}")
+    except orjson.JSONDecodeError:
+        return ()
+    known = attributes.keys()
+    plain = all(type(value) in (str, int, bool) and value != "" for value in attributes.values())
+    if not plain or known & {*_OWN, *BODY} or not known >= {*REQUIRED} - {*_OWN}:
+        return ()
+    if attributes.pop("datacontenttype", "application/json") != "application/json":
+        return ()
+    headers = [(PREFIX + name, _text(name, value)) for name, value in attributes.items()]
+    return (*headers, (CONTENT_TYPE, b"application/json"))
+
+
+def _data_last(event: bytes) -> Binary | None:
     """The same for an event as the interpreter writes it: plain attributes, then its data. None for others.
 
     A quotation mark inside a text is escaped, so what is found first is a member's name; had it stood in an
@@ -81,7 +134,7 @@ def _data_last(event: bytes) -> tuple[list[Header], bytes] | None:
     return headers, data
 
 
-def _to_binary(members: dict[str, str]) -> tuple[list[Header], bytes]:
+def _to_binary(members: dict[str, str]) -> Binary:
     attributes = {name: json.loads(text) for name, text in members.items() if name not in BODY}
     for name in REQUIRED:
         if not isinstance(attributes.get(name), str) or not attributes[name]:

@@ -24,7 +24,7 @@ NETWORK_SECONDS: Final = 5.0
 """How long metadata, watermarks and the first message of a read may take."""
 TAIL_SECONDS: Final = 0.1
 """How long a read at the end of a partition waits for one more message."""
-POLL_EVERY: Final = 500
+POLL_EVERY: Final = 20
 REFUSED_SIZE: Final = "broker_refused_size"
 
 _log = logging.getLogger("kafka")
@@ -267,14 +267,19 @@ def _send(
     until: float,
 ) -> None:
     """Hands messages to librdkafka in order; after one that it could take later, none of the rest."""
-    for index, message in enumerate(messages):
-        refusal = _offer(producer, topic, message, partial(_take_report, reports, index), until)
-        if refusal is not None:
-            reports[index] = refusal
-            if not refusal.permanent:
-                return
+    produce: Callable[..., None] = producer.produce
+    for index, (_, key, event) in enumerate(messages):
         if index % POLL_EVERY == 0:
             _serve(producer, 0)
+        try:
+            headers, value = to_binary(event)
+            produce(topic, value, key, headers=headers, on_delivery=partial(_take_report, reports, index))
+        except (NotACloudEvent, BufferError, KafkaException) as error:
+            refusal = _offer(producer, topic, messages[index], partial(_take_report, reports, index), until, error)
+            if refusal is not None:
+                reports[index] = refusal
+                if not refusal.permanent:
+                    return
 
 
 def _offer(
@@ -283,21 +288,23 @@ def _offer(
     message: Message,
     report: Callable[[KafkaError | None, Record], None],
     until: float,
+    refused: Exception,
 ) -> PublishError | None:
-    try:
+    """Offers a message again while the client's queue is full; returns why it was not taken."""
+    produce: Callable[..., None] = producer.produce
+    while isinstance(refused, BufferError):
+        if time.monotonic() > until:
+            return UNCONFIRMED
+        _serve(producer, 0.1)
         headers, value = to_binary(message.value)
-    except NotACloudEvent as error:
-        return PublishError("not_a_cloudevent", str(error), permanent=True)
-    while True:
         try:
-            producer.produce(topic, value, message.key, headers=[*headers], on_delivery=report)
+            produce(topic, value, message.key, headers=headers, on_delivery=report)
             return None
-        except BufferError:
-            if time.monotonic() > until:
-                return UNCONFIRMED
-            _serve(producer, 0.1)
-        except KafkaException as error:
-            return rejected(error.args[0])
+        except (BufferError, KafkaException) as error:
+            refused = error
+    if isinstance(refused, KafkaException):
+        return rejected(refused.args[0])
+    return PublishError("not_a_cloudevent", str(refused), permanent=True)
 
 
 def _take_report(reports: list[PublishError | None], index: int, error: KafkaError | None, record: Record) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from cli.errors import InputProblem
-from cli.options import data_option, filter_options, json_option, pairs
+from cli.options import data_option, filter_options, json_option, pairs, why_option
 from cli.output import print_json, print_table
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -44,12 +44,13 @@ def connection() -> None:
 @click.option("--time-zone", help="IANA zone of times without one.")
 @click.option("--currency", help="ISO 4217 code of money without one.")
 @click.option("--overrides", type=_FILE, help="YAML that changes fields, lookups and defaults of the provider file.")
+@why_option
 @json_option
 @data_option
 def add(
     provider: str, tenant: str, secrets: tuple[str, ...], id_: str | None, keys: tuple[str, ...], merchant: str,
     stores: tuple[str, ...], allow: tuple[str, ...], time_zone: str | None, currency: str | None,
-    overrides: Path | None, as_json: bool, data: Path | None,
+    overrides: Path | None, why: str, as_json: bool, data: Path | None,
 ) -> None:  # fmt: skip
     """Adds a connection and prints its webhook URLs. Secrets are stored encrypted and never shown again.
 
@@ -81,8 +82,8 @@ def add(
             raise click.UsageError("--id may hold letters, digits, - and _")
         with store.writing() as transaction:
             connections.add(transaction, made, store.box, now())
-            audit.append(transaction, now(), operator(), "connection.add", made.id,
-                         data={"provider": provider, "overrides": made.overrides})  # fmt: skip
+            told = {"provider": provider, "overrides": made.overrides}
+            audit.append(transaction, now(), operator(), "connection.add", made.id, why, told)
         urls = [store.settings.public_url + webhook_path(interpreter, feed, made.id) for feed in interpreter.feeds]
     if as_json:
         print_json({"id": made.id, "tenant": tenant, "provider": provider, "urls": urls})
@@ -224,8 +225,12 @@ def list_(provider: str | None, tenant: str | None, as_json: bool, data: Path | 
 @click.argument("id_", metavar="ID")
 @click.option("--secret", "secrets", multiple=True, required=True, help="NAME=VALUE, NAME=@file or NAME=env:VARIABLE.")
 @click.option("--overlap", default="24h", show_default=True, help="How long the old one stays valid: 0s, 30m, 24h, 7d.")
+@why_option
+@json_option
 @data_option
-def rotate(id_: str, secrets: tuple[str, ...], overlap: str, data: Path | None) -> None:
+def rotate(
+    id_: str, secrets: tuple[str, ...], overlap: str, why: str, as_json: bool, data: Path | None
+) -> None:  # fmt: skip
     """Gives a connection a new secret; the old one stays valid for a while.
 
     \b
@@ -251,14 +256,20 @@ def rotate(id_: str, secrets: tuple[str, ...], overlap: str, data: Path | None) 
         with store.writing() as transaction:
             for name, value in found.items():
                 connections.rotate(transaction, id_, name, value, store.box, now(), until)
-            audit.append(transaction, now(), operator(), "connection.rotate", id_, data={"secrets": sorted(found)})
-    click.echo(f"{id_}: {', '.join(sorted(found))} replaced; older values hold until {until:%Y-%m-%d %H:%M:%S} UTC")
+            audit.append(transaction, now(), operator(), "connection.rotate", id_, why, {"secrets": sorted(found)})
+    _say(
+        as_json,
+        {"id": id_, "secrets": sorted(found), "older_until": until},
+        f"{id_}: {', '.join(sorted(found))} replaced; older values hold until {until:%Y-%m-%d %H:%M:%S} UTC",
+    )
 
 
 @connection.command()
 @click.argument("id_", metavar="ID")
+@why_option
+@json_option
 @data_option
-def disable(id_: str, data: Path | None) -> None:
+def disable(id_: str, why: str, as_json: bool, data: Path | None) -> None:
     """Disables a connection: its requests are answered as unauthorized.
 
     \b
@@ -270,16 +281,20 @@ def disable(id_: str, data: Path | None) -> None:
 
     with opened(data) as store, store.writing() as transaction:
         connections.disable(transaction, id_, now())
-        audit.append(transaction, now(), operator(), "connection.disable", id_)
-    click.echo(f"{id_} is disabled")
+        audit.append(transaction, now(), operator(), "connection.disable", id_, why)
+    _say(as_json, {"id": id_, "enabled": False}, f"{id_} is disabled")
 
 
 @connection.command()
 @click.argument("id_", metavar="ID")
 @click.argument("file", type=_FILE, required=False)
 @click.option("--none", "nothing", is_flag=True, help="Override nothing from now on.")
+@why_option
+@json_option
 @data_option
-def override(id_: str, file: Path | None, nothing: bool, data: Path | None) -> None:
+def override(
+    id_: str, file: Path | None, nothing: bool, why: str, as_json: bool, data: Path | None
+) -> None:  # fmt: skip
     """Changes fields, lookups and defaults of the provider file for one connection, from the next delivery on.
 
     FILE holds parts of a provider file: what it says merges by key, null removes. It is checked together with
@@ -304,16 +319,21 @@ def override(id_: str, file: Path | None, nothing: bool, data: Path | None) -> N
         with store.writing() as transaction:
             connections.override(transaction, id_, text, now())
             told = {"before": row.overrides, "after": text}
-            audit.append(transaction, now(), operator(), "connection.override", id_, data=told)
-    click.echo(f"{id_} overrides {file} from now on" if file else f"{id_} overrides nothing from now on")
+            audit.append(transaction, now(), operator(), "connection.override", id_, why, told)
+    said = f"{id_} overrides {file or 'nothing'} from now on"
+    _say(as_json, {"id": id_, "before": row.overrides, "after": text}, said)
 
 
 @connection.command()
 @click.argument("id_", metavar="ID")
 @click.argument("rate", type=click.FloatRange(min=0), required=False)
 @click.option("--default", "reset", is_flag=True, help="TIFFIN_RATE_CONNECTION holds again.")
+@why_option
+@json_option
 @data_option
-def limit(id_: str, rate: float | None, reset: bool, data: Path | None) -> None:
+def limit(
+    id_: str, rate: float | None, reset: bool, why: str, as_json: bool, data: Path | None
+) -> None:  # fmt: skip
     """Sets how many requests a second a connection may send; 0: no limit. Beyond it they get busy.
 
     \b
@@ -328,8 +348,16 @@ def limit(id_: str, rate: float | None, reset: bool, data: Path | None) -> None:
         raise click.UsageError("give a RATE, or --default")
     with opened(data) as store, store.writing() as transaction:
         connections.set_setting(transaction, id_, SETTING, rate, now())
-        audit.append(transaction, now(), operator(), "connection.limit", id_, data={"rate": rate})
-    click.echo(f"{id_}: {'the default' if rate is None else 'no limit' if not rate else f'{rate:g} requests a second'}")
+        audit.append(transaction, now(), operator(), "connection.limit", id_, why, {"rate": rate})
+    said = "the default" if rate is None else "no limit" if not rate else f"{rate:g} requests a second"
+    _say(as_json, {"id": id_, "rate": rate}, f"{id_}: {said}")
+
+
+def _say(as_json: bool, facts: dict[str, Any], text: str) -> None:
+    if as_json:
+        print_json(facts)
+    else:
+        click.echo(text)
 
 
 def _add_others() -> None:

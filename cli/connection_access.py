@@ -7,15 +7,16 @@ from pathlib import Path
 import click
 
 from cli.connection import network
-from cli.options import data_option, json_option
+from cli.options import data_option, json_option, why_option
 from cli.output import print_json
 
 
 @click.command()
 @click.argument("id_", metavar="ID")
-@click.option("--why", default="", help="Said in the audit.")
+@why_option
+@json_option
 @data_option
-def enable(id_: str, why: str, data: Path | None) -> None:
+def enable(id_: str, why: str, as_json: bool, data: Path | None) -> None:
     """Enables a connection that was disabled: its requests are taken again.
 
     \b
@@ -28,14 +29,17 @@ def enable(id_: str, why: str, data: Path | None) -> None:
     with opened(data) as store, store.writing() as transaction:
         connections.enable(transaction, id_, now())
         audit.append(transaction, now(), operator(), "connection.enable", id_, why)
-    click.echo(f"{id_} is enabled")
+    if as_json:
+        print_json({"id": id_, "enabled": True})
+    else:
+        click.echo(f"{id_} is enabled")
 
 
 @click.command()
 @click.argument("id_", metavar="ID")
 @click.argument("blocks", metavar="[CIDR]...", nargs=-1)
 @click.option("--any", "anywhere", is_flag=True, help="Any address may call from now on.")
-@click.option("--why", default="", help="Said in the audit.")
+@why_option
 @json_option
 @data_option
 def allow(id_: str, blocks: tuple[str, ...], anywhere: bool, why: str, as_json: bool, data: Path | None) -> None:
@@ -64,8 +68,12 @@ def allow(id_: str, blocks: tuple[str, ...], anywhere: bool, why: str, as_json: 
 @click.argument("id_", metavar="ID")
 @click.argument("percent", type=click.IntRange(1, 100), required=False)
 @click.option("--default", "reset", is_flag=True, help="TIFFIN_CONNECTION_SHARE holds again.")
+@why_option
+@json_option
 @data_option
-def share(id_: str, percent: int | None, reset: bool, data: Path | None) -> None:
+def share(
+    id_: str, percent: int | None, reset: bool, why: str, as_json: bool, data: Path | None
+) -> None:  # fmt: skip
     """Sets how much of the room for waiting requests a connection may fill, in percent. Beyond it they get busy.
 
     \b
@@ -80,5 +88,8 @@ def share(id_: str, percent: int | None, reset: bool, data: Path | None) -> None
         raise click.UsageError("give a PERCENT, or --default")
     with opened(data) as store, store.writing() as transaction:
         connections.set_setting(transaction, id_, SETTING, percent, now())
-        audit.append(transaction, now(), operator(), "connection.share", id_, data={"percent": percent})
-    click.echo(f"{id_}: {'the default' if percent is None else f'{percent} % of the room'}")
+        audit.append(transaction, now(), operator(), "connection.share", id_, why, {"percent": percent})
+    if as_json:
+        print_json({"id": id_, "percent": percent})
+    else:
+        click.echo(f"{id_}: {'the default' if percent is None else f'{percent} % of the room'}")

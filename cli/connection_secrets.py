@@ -10,7 +10,7 @@ import click
 
 from cli.connection import checked_secrets, loaded
 from cli.errors import InputProblem
-from cli.options import data_option, duration, json_option
+from cli.options import data_option, duration, json_option, why_option
 from cli.output import print_json, print_table
 
 
@@ -28,7 +28,7 @@ def secret() -> None:
 @click.argument("id_", metavar="ID")
 @click.option("--secret", "secrets", multiple=True, required=True, help="NAME=VALUE, NAME=@file or NAME=env:VARIABLE.")
 @click.option("--expires", help="For how long it holds: 12h, 90d. [default: until it is expired]")
-@click.option("--why", default="", help="Said in the audit.")
+@why_option
 @json_option
 @data_option
 def add(
@@ -94,9 +94,12 @@ def list_(id_: str, as_json: bool, data: Path | None) -> None:
 @click.argument("number", type=int)
 @click.option("--in", "in_", default="0s", show_default=True, help="When it ends from now: 0s, 30m, 24h, 7d.")
 @click.option("--force", is_flag=True, help="Also where no other secret of its name would hold then.")
-@click.option("--why", default="", help="Said in the audit.")
+@why_option
+@json_option
 @data_option
-def expire(id_: str, number: int, in_: str, force: bool, why: str, data: Path | None) -> None:
+def expire(
+    id_: str, number: int, in_: str, force: bool, why: str, as_json: bool, data: Path | None
+) -> None:  # fmt: skip
     """Ends one secret of a connection, now or in a while. NUMBER is from tiffin connection secret list.
 
     \b
@@ -121,7 +124,10 @@ def expire(id_: str, number: int, in_: str, force: bool, why: str, data: Path | 
         connections.expire_secret(transaction, id_, number, until, now())
         told = {"secret": number, "name": chosen.name, "until": until.isoformat()}
         audit.append(transaction, now(), operator(), "connection.secret.expire", id_, why, told)
-    click.echo(f"{id_}: secret {number} ({chosen.name}) ends {until:%Y-%m-%d %H:%M:%S} UTC")
+    if as_json:
+        print_json({"id": id_, **told})
+    else:
+        click.echo(f"{id_}: secret {number} ({chosen.name}) ends {until:%Y-%m-%d %H:%M:%S} UTC")
 
 
 def _provider(transaction: Any, id_: str) -> str:

@@ -35,6 +35,7 @@ _NEXT_STEPS = {
     "StoreUnavailable": "The database is away. See: tiffin doctor",
     "BusUnavailable": "The bus is away: {} See: tiffin doctor",
     "OperationalError": "The database does not answer: {} See: tiffin doctor",
+    "TracesNotInstalled": "",
     "Unsignable": "",
     "ValidationError": "A setting is wrong: {}",
 }

@@ -12,6 +12,7 @@ import click
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 json_option: Decorator = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+why_option: Decorator = click.option("--why", default="", help="Said in the audit.")
 data_option: Decorator = click.option(
     "--data",
     type=click.Path(path_type=Path, file_okay=False),

@@ -23,6 +23,7 @@ from flows.logging import logger
 from flows.metrics import Metrics, Stage
 from flows.providers import LoadedProvider
 from flows.receipts import item_results
+from flows.tracing import carried
 from stores.claims import Standing
 from stores.outbox import grouped
 from stores.records import Committed, Conclusion, State
@@ -239,7 +240,7 @@ class Attempts:
             at=self._clock(),
             received_at=attempt.request.received_at,
             key=reading.key if reading else None,
-            groups=grouped(outcome.commands),
+            groups=grouped(carried(outcome.commands)),
             mappings=outcome.mappings,
             failures=tuple((f.cls, f.code, orjson.dumps(f.to_json())) for f in outcome.failures),
             results=item_results(outcome.failures),

@@ -141,7 +141,8 @@ class Journal:
         self._writer: Writer = writer or GroupWriter(
             self._database, max_rows=settings.queue_rows, max_bytes=settings.queue_bytes
         )
-        self._large = LargeBodies(objects_of(settings), settings.object_body, clock)
+        self.objects = objects_of(settings)
+        self._large = LargeBodies(self.objects, settings.object_body, clock)
         self._started = False
         self._hot: HotReads | GroupReads | None = None
         self._working: set[str] = set()

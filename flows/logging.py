@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.lean import without
+from flows.tracing import trace_id
 
 with without("rich"):
     # Its console renderer is not used, and would take as much memory as the rest of it.
@@ -30,6 +31,7 @@ def configure_logging(level: str) -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _exception_without_message,
+        _trace,
     ]
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
@@ -61,6 +63,12 @@ def configure_logging(level: str) -> None:
 def logger(name: str) -> structlog.stdlib.BoundLogger:
     found: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
     return found
+
+
+def _trace(_: Any, __: str, event: Event) -> Event:
+    if found := trace_id():
+        event["trace_id"] = found
+    return event
 
 
 def _exception_without_message(_: Any, __: str, event: Event) -> Event:

@@ -23,6 +23,7 @@ from sqlalchemy import Connection
 from bus.consumers import Consumer, Start
 from bus.messages import Stored
 from engine.views import Entity, EntityKey, Event, Received, Unprojectable, events_of, fold, keys_of, read_command
+from flows import tracing
 from flows.relay import Log, Runs
 from flows.turns import Turn
 from stores import views
@@ -182,12 +183,14 @@ class Projector:
         return bool(moved)
 
     def _project(self, messages: Sequence[Stored]) -> None:
+        began = tracing.now()
         commands = [as_command(message) for message in messages]
         known = self._read(lambda connection: standing(connection, [c for c in commands if c is not None]))
         batch = project(list(zip(messages, commands, strict=True)), known, self._next)
         if not self._write(lambda connection: self._record(connection, batch)):
             raise Moved("another projector, a rewind or a rebuild has moved the offsets")
         self._next.update({move.partition: move.after for move in batch.moves})
+        tracing.passed("project", (message.value for message in messages), began)
         if batch.results[UNREADABLE]:
             self._log.warning("commands_unreadable", count=batch.results[UNREADABLE])
         self._health = dataclasses.replace(

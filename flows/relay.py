@@ -12,12 +12,13 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import chain, islice, repeat
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
 from bus.messages import Bus, Message, PublishError
+from flows import tracing
 from stores import outbox, shards
 from stores.outbox import Pending, Rejected, Unreadable
 from stores.shards import Lease
@@ -47,7 +48,7 @@ class Pace:
     longest sleep without a wake-up; `lease` must exceed what a bus may need to report on a batch.
     """
 
-    rows: int = 2000
+    rows: int = 8000
     size: int = 8 << 20
     gather: float = 0.2
     poll: float = 1.0
@@ -114,6 +115,7 @@ class Relay:
         self._publish_until: datetime | None = None
         self._stalls: dict[int, Stall] = {}
         self._failures = 0
+        self._full = False
         self._health = RelayHealth()
         self._waking, self._stopping = threading.Event(), threading.Event()
         self.on_moved: Callable[[], None] = lambda: None
@@ -151,12 +153,16 @@ class Relay:
         )
         if self._late():
             return 0
+        self._full = self._is_full(rows)
+        began = tracing.now()
         try:
             settlement = settle(rows, self._publish(rows), unreadable)
         except Exception:
             self._health = self._with(behind_since=rows[0].created_at)
             raise
-        return self._settle(settlement) if rows or unreadable else self._note(settlement)
+        moved = self._settle(settlement) if rows or unreadable else self._note(settlement)
+        tracing.passed("relay", (row.events[0] for row in settlement.published if row.events), began)
+        return moved
 
     def _hold(self) -> None:
         now = self._clock()
@@ -175,6 +181,10 @@ class Relay:
         shards.ensure(connection, now)
         shards.leave(connection, self._owner)  # what an earlier start of this relay held when it was killed
 
+    def _is_full(self, rows: Sequence[Pending]) -> bool:
+        """Whether more rows wait, as far as their number and size can tell."""
+        return len(rows) >= self._pace.rows or 2 * sum([sum(map(len, row.events)) for row in rows]) >= self._pace.size
+
     def _late(self) -> bool:
         """Whether a lease could run out while the bus takes its time to report."""
         return self._publish_until is None or self._clock() >= self._publish_until
@@ -183,10 +193,8 @@ class Relay:
         """The reports on all messages of the rows, in order, whichever topics they went to."""
         by_topic: dict[str, list[Message]] = {}
         for row in rows:
-            key = row.kafka_key.encode()
-            by_topic.setdefault(row.topic, []).extend(
-                [Message(id, key, event, n > 0) for n, (id, event) in enumerate(zip(row.ids, row.events, strict=True))]
-            )
+            own = zip(row.ids, repeat(row.kafka_key.encode()), row.events, chain((False,), repeat(True)))
+            by_topic.setdefault(row.topic, []).extend(map(Message._make, own))
         reports = {topic: iter(self._bus.publish(topic, messages)) for topic, messages in by_topic.items() if messages}
         return [report for row in rows for report in islice(reports.get(row.topic, iter(())), len(row.ids))]
 
@@ -264,7 +272,7 @@ class Relay:
         if self._failures:
             self._log.info("relay_recovered", failures=self._failures)
             self._failures = 0
-        if moved >= self._pace.rows:
+        if moved and self._full:
             return 0, self._stopping
         return (self._pace.gather, self._stopping) if moved else (self._pace.poll, self._waking)
 
@@ -282,6 +290,8 @@ def settle(
     stops its shard when one may still go through: then it and the shard's later rows are left.
     """
     rejected: list[tuple[Pending | Unreadable, Rejected]] = [(row, _unreadable(row)) for row in unreadable]
+    if not any(reports) and len(reports) == sum([len(row.ids) for row in rows]):
+        return Settlement(list(rows), rejected, {}, [])
     settlement = Settlement([], rejected, {}, [])
     at = 0
     for row in rows:

@@ -10,8 +10,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import schemas
+from flows import tracing
 from flows.admin_keys import AdminKeys
 from flows.admission import Gate
+from flows.answering import Answering
 from flows.attempts import Attempts
 from flows.certificates import Certificates
 from flows.connections import Directory
@@ -33,6 +35,7 @@ from flows.retention import Retention
 from flows.settings import Settings
 from flows.shared_limits import SharedLimits
 from flows.shares import Shares
+from flows.traced_metrics import TracedMetrics
 from flows.writer_client import WriterClient
 from flows.writer_process import Start, WriterHere
 
@@ -65,7 +68,7 @@ class Service:
     ) -> None:
         self.settings, self._serving, self._apart, self._clock = settings, serving, apart, clock
         self._patient = patient
-        self.metrics = Metrics()
+        self.metrics = TracedMetrics() if settings.traces else Metrics()
         self.gate = Gate(settings.body_bytes)
         self.limits = Limits(settings.rate_connection, settings.rate_address, settings.rate_burst)
         self._shared: SharedLimits | None = None
@@ -102,6 +105,7 @@ class Service:
 
     async def _start(self) -> None:
         settings = self.settings
+        tracing.start(settings.traces)
         self.providers = dict(self._load())
         if settings.embedded and self._serving:
             self._lock = await asyncio.to_thread(FolderLock, settings.data)
@@ -111,6 +115,7 @@ class Service:
         box = secret_box(settings)
         self.writer = self._writer() if self._serving else None
         self.journal = Journal(settings, self.owner, self._clock, box, self.writer)
+        self._objects = Answering(self.journal.objects.ping) if settings.object_store_url else None
         await self.journal.start(self.providers.values())
         self.directory = Directory(self.journal.connections_marker, self.journal.connections)
         self.attempts = Attempts(
@@ -280,9 +285,11 @@ class Service:
         if self._lock is not None:
             self._lock.release()
             self._lock = None
+        if self.settings.traces:
+            await asyncio.to_thread(tracing.stop)
 
     async def dependencies(self) -> dict[str, str]:
-        """`ok`, or a few words on what is wrong, for the database, the bus and the views."""
+        """`ok`, or a few words on what is wrong, for the database, the bus, the views and what else is set up."""
         found = {"database": "ok", "bus": "ok"}
         try:
             await self.journal.ping()
@@ -295,6 +302,11 @@ class Service:
         if self._shared is not None:
             there = await self._shared.answers()
             found["redis"] = "ok" if there else "away: each process counts its limits for itself"
+        if self._objects is not None:
+            there = await self._objects.answers()
+            found["objects"] = (
+                "ok" if there else "away: large bodies stay in the database, and what was archived cannot be read"
+            )
         return found
 
     async def connection_counts(self) -> dict[str, int]:

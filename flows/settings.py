@@ -134,6 +134,12 @@ class Settings(BaseSettings):
     )
     import_jobs: int = Field(100, ge=1, description="Import jobs that may wait; beyond it files get busy.")
     keep_imports: float = Field(30, ge=0, description="Days that the file of a finished import job stays; 0: always.")
+    traces: str = Field(
+        "", description="OTLP/HTTP endpoint of traces; `on`: OpenTelemetry's own variables say it; empty: no traces."
+    )
+    traces_trust: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_networks)] = Field(
+        (), description="CIDR blocks of callers whose traceparent header is taken on, separated by commas."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe log line.")
 
     @model_validator(mode="after")

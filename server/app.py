@@ -24,6 +24,7 @@ from server.front_page import front_page
 from server.health import healthz, readyz
 from server.openapi import openapi
 from server.problem_documents import problem
+from server.traced import traced
 from server.webhooks import PREFIX, Webhooks
 
 _log = logger("tiffin.server")
@@ -51,7 +52,7 @@ def create_app(service: Service) -> ASGIApp:
     )
     pages.state.service = service
     guarded = AdminKey(pages, service.admin_keys)
-    webhooks: Webhooks | None = None
+    webhooks: ASGIApp | None = None
     desk: ASGIApp | None = None
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -60,7 +61,7 @@ def create_app(service: Service) -> ASGIApp:
             await _lifespan(service, receive, send)
         elif scope["type"] == "http" and scope["path"].startswith(PREFIX):
             if webhooks is None:
-                webhooks = Webhooks(
+                own = Webhooks(
                     service.receiver,
                     service.metrics,
                     public_url=settings.public_url,
@@ -68,6 +69,7 @@ def create_app(service: Service) -> ASGIApp:
                     body_timeout=settings.body_timeout,
                     files=Files(service),
                 )
+                webhooks = traced(own, settings)
             await webhooks(scope, receive, send)
         elif scope["type"] == "http" and (scope["path"] == "/desk" or scope["path"].startswith("/desk/")):
             if desk is None:

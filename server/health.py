@@ -13,7 +13,8 @@ async def healthz(_: Request) -> Response:
 
 
 async def readyz(request: Request) -> Response:
-    """503 where the database is away. The bus may be away: commands then wait in the outbox."""
+    """503 where the database is away; each dependency that is away is named. The others may be: commands then wait
+    in the outbox, each process counts its limits for itself, and large bodies stay in the database."""
     service: Service = request.app.state.service
     dependencies = await service.dependencies()
     ready = dependencies["database"] == "ok"

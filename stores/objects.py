@@ -96,6 +96,13 @@ class Objects:
             for chunk in obstore.list(self._store(), prefix=prefix):
                 yield from (str(found["path"]) for found in chunk)
 
+    def ping(self) -> None:
+        """Raises ObjectsAway where the store does not answer or has no such bucket."""
+        try:
+            next(self.keys("ping/"), None)
+        except ObjectMissing:
+            raise ObjectsAway(f"there is no bucket of {self.place}") from None
+
     def _store(self) -> Any:
         if self._opened is None:
             self._opened = _open(self._options, self._folder)

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bus.cloudevents import NotACloudEvent, _data_last, _members, _to_binary, to_binary, to_structured
+from bus.cloudevents import NotACloudEvent, _data_last, _further, _members, _to_binary, to_binary, to_structured
+from engine.envelope import Envelope
 
 EVENT = {
     "specversion": "1.0",
@@ -173,6 +174,67 @@ def test_the_short_way_says_what_the_long_one_says(before: dict[str, Any], data:
     assert told is None or told == _to_binary(_members(event))
 
 
-def test_an_event_of_the_interpreter_takes_the_short_way() -> None:
+def test_an_event_with_its_data_last_takes_the_short_way() -> None:
     event = orjson.dumps({**{k: v for k, v in EVENT.items() if k != "data"}, "specrevision": 3})[:-1]
     assert _data_last(event + b',"data":{"a":"1"}}') is not None
+
+
+def command(data: bytes = b'{"a":"1"}', delivery: str = "d-1", key: str = "item_1") -> bytes:
+    envelope = Envelope("T", "P", "F", 3, delivery, "2026-01-01T00:00:00Z")
+    return envelope.event(envelope.head("UpdatePrice"), "id-1", key, "item_1", "T/store_1", None, data)
+
+
+def test_a_command_of_the_interpreter_takes_the_shortest_way_and_says_what_the_long_one_says() -> None:
+    told, value = _further(command()) or ([], b"")
+    expected, expected_value = _to_binary(_members(command()))
+    assert (dict(told), value) == (dict(expected), expected_value)
+    assert len(told) == len(expected)
+
+
+@given(data, text.filter(bool), text.filter(bool))
+def test_a_command_of_any_data_and_ids_is_carried_whole(data: Any, delivery: str, key: str) -> None:
+    event = command(orjson.dumps(data, option=orjson.OPT_NON_STR_KEYS) if _fits(data) else b"{}", delivery, key)
+    told, value = to_binary(event)
+    expected, expected_value = _to_binary(_members(event))
+    assert (dict(told), value) == (dict(expected), expected_value)
+
+
+def _fits(data: Any) -> bool:
+    try:
+        orjson.dumps(data)
+    except orjson.JSONEncodeError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        command(b'{"a":1},"x":{}'),
+        command(b'1,"data":2'),
+        command(b"{"),
+        command() + b" ",
+        command().replace(b'{"specversion"', b'{,"specversion"'),
+        command().replace(b'"specversion":"1.0",', b""),
+        command().replace(b'"tenant":"T"', b'"tenant":{"of":"T"}'),
+        command().replace(b'"tenant":"T"', b'"subject":"T"'),
+        command().replace(b"application/json", b"text/plain"),
+        command(b" 1"),
+    ],
+)
+def test_what_only_looks_like_a_command_does_not_take_the_shortest_way(event: bytes) -> None:
+    assert _further(event) is None
+
+
+def test_commands_of_several_kinds_in_turn_keep_their_own_headers() -> None:
+    told = [dict(to_binary(command(delivery=delivery))[0])["ce_deliveryid"] for delivery in ("a", "b", "a")]
+    other = Envelope("U", "P", "F", 3, "d", "2026-01-01T00:00:00Z")
+    another = other.event(other.head("UpdatePrice"), "i", "k", "s", "U/store_1", None, b"{}")
+    tenants = [dict(to_binary(event)[0])["ce_tenant"] for event in (command(), another, command())]
+    assert (told, tenants) == ([b"a", b"b", b"a"], [b"T", b"U", b"T"])
+
+
+def test_a_text_that_imitates_attributes_stays_a_text() -> None:
+    imitation = ',"deliveryid":"x","id":"y","commandkey":"z","subject":"s","partitionkey":"p","time":"t","data":{}'
+    event = command(orjson.dumps({"note": imitation}), delivery=imitation)
+    assert dict(to_binary(event)[0])["ce_deliveryid"] == imitation.encode()

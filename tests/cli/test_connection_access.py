@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import select
@@ -127,3 +128,40 @@ def test_a_share_is_set_and_taken_back(settings) -> None:
 def test_what_cannot_be_done_is_refused(settings, arguments, status) -> None:
     assert run(settings, *arguments).exit_code == status
     assert audited(settings) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("rotate", "one", "--secret", f"key={NEXT}"), {"secrets": ["key"]}),
+        (("disable", "one"), {"enabled": False}),
+        (("enable", "one"), {"enabled": True}),
+        (("override", "one", "--none"), {"after": ""}),
+        (("limit", "one", "50"), {"rate": 50.0}),
+        (("share", "one", "25"), {"percent": 25}),
+        (("allow", "one", "192.0.2.0/24"), {"allow": ["192.0.2.0/24"]}),
+        (("secret", "expire", "one", "1", "--force"), {"secret": 1, "name": "key"}),
+    ],
+)
+def test_every_change_is_told_in_json_and_audited_with_its_reason(settings, arguments, told) -> None:
+    done = run(settings, *arguments, "--json", "--why", "as agreed")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout).items() >= {"id": "one", **told}.items()
+    with database(settings) as transaction:
+        [why] = transaction.scalars(select(tables.audit.c.why))
+    assert why == "as agreed"
+
+
+def test_a_connection_is_added_with_its_reason(settings) -> None:
+    secret = ("--secret", f"key={NEXT}")
+    added = run(settings, "add", "acme", "--tenant", "south", *secret, "--json", "--why", "signed on Monday")
+    assert added.exit_code == 0, added.output
+    with database(settings) as transaction:
+        assert list(transaction.scalars(select(tables.audit.c.why))) == ["signed on Monday"]
+
+
+def test_every_connection_command_prints_json() -> None:
+    group: Any = tiffin.get_command(click.Context(tiffin), "connection")
+    commands = [*group.commands.values(), *group.commands["secret"].commands.values()]
+    without = [one.name for one in commands if one.name != "secret" and "as_json" not in {p.name for p in one.params}]
+    assert without == []

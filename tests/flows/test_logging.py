@@ -3,6 +3,7 @@ import logging
 
 import pytest
 
+from flows import tracing
 from flows.logging import configure_logging, logger
 
 
@@ -42,3 +43,14 @@ def test_an_exception_is_logged_by_type_and_place_and_never_by_message(capsys, l
     assert line["error"] == "ValueError"
     assert "test_logging.py" in line["at"][-1]
     assert "hush-hush" not in json.dumps(line)
+
+
+def test_a_line_of_a_request_names_its_trace(capsys):
+    configure_logging("info")
+    token = tracing.here.set("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+    logger("tiffin.test").info("within")
+    tracing.here.reset(token)
+    logger("tiffin.test").info("outside")
+    within, outside = lines(capsys)
+    assert within["trace_id"] == "0af7651916cd43dd8448eb211c80319c"
+    assert "trace_id" not in outside

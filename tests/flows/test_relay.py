@@ -15,7 +15,7 @@ from flows.relay import Pace, Relay, settle
 from stores import outbox, shards
 from stores.database import open_database
 from stores.outbox import Pending
-from stores.tables import deliveries, failures
+from stores.tables import deliveries, failures, micros
 from stores.tables import outbox as outbox_table
 
 T = TypeVar("T")
@@ -451,6 +451,17 @@ def test_a_running_relay_wakes_at_once_and_gives_its_leases_back_when_stopped(
     assert relay(database, bus, lambda: datetime.now(UTC), owner="three", pace=QUICK).move() == 0
 
 
+def test_a_round_that_its_size_cut_short_is_followed_by_the_next_at_once(database: Database, bus: FaultyBus) -> None:
+    for id in "abc":
+        database.add(id)
+    one = relay(database, bus, lambda: datetime.now(UTC), pace=Pace(size=2, gather=600, poll=600))
+    one.start()
+    for _ in range(3):
+        assert bus.called.acquire(timeout=20)
+    assert one.stop(20)
+    assert bus.calls == [["a"], ["b"], ["c"]]
+
+
 def test_a_running_relay_survives_a_bus_and_a_database_that_fail_for_a_while(
     database: Database, bus: FaultyBus
 ) -> None:
@@ -501,7 +512,7 @@ def test_a_relay_that_was_never_started_can_be_stopped(database: Database, bus: 
 
 
 def row(id: int, shard: int, *ids: str) -> Pending:
-    return Pending(id, "d", 1, shard, "k", list(ids), [b"{}"] * len(ids), START)
+    return Pending(id, "d", 1, shard, "k", list(ids), [b"{}"] * len(ids), micros(START))
 
 
 def test_a_later_row_of_a_stopped_shard_is_left_even_if_the_bus_has_it() -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, insert, select, update
 from stores import outbox
 from stores.database import open_database
 from stores.outbox import Counts, Rejected
-from stores.tables import deliveries, failures, published
+from stores.tables import deliveries, failures, micros, published
 from stores.tables import outbox as outbox_table
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -85,7 +85,8 @@ def test_rows_come_oldest_first_and_only_of_the_shards_asked_for(connection: Con
 def test_a_row_brings_its_events_byte_for_byte(connection: Connection) -> None:
     id = add(connection, "a", "b", shard=7, delivery="d9", attempt=3)
     (row,) = outbox.pending(connection, [7], 10, ROOM)[0]
-    assert row == (id, "d9", 3, 7, "key-7", ["a", "b"], [event("a"), event("b")], NOW, "catalog.commands")
+    assert row == (id, "d9", 3, 7, "key-7", ["a", "b"], [event("a"), event("b")], micros(NOW), "catalog.commands")
+    assert row.created_at == NOW
 
 
 def test_rows_are_bounded_by_number(connection: Connection) -> None:
