@@ -134,6 +134,10 @@ class Settings(BaseSettings):
     )
     import_jobs: int = Field(100, ge=1, description="Import jobs that may wait; beyond it files get busy.")
     keep_imports: float = Field(30, ge=0, description="Days that the file of a finished import job stays; 0: always.")
+    fetch_allow: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_networks)] = Field(
+        (), description="CIDR blocks that are not public and may be fetched from all the same, also without TLS."
+    )
+    fetch_timeout: float = Field(30.0, gt=0, description="Seconds within which a page that is fetched must arrive.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe log line.")
 
     @model_validator(mode="after")
