@@ -65,7 +65,7 @@ class Refreshing:
             await asyncio.sleep(_LOOK_SECONDS)
         # In a thread: the client and TLS take a while to import, and webhooks go on meanwhile.
         await asyncio.to_thread(importlib.import_module, "flows.refreshing.fetcher")
-        follower, fetcher = self._made()
+        follower, fetcher = self.made()
         self._follower, self._fetcher = follower, fetcher
         _log.info("fetching")
         async with asyncio.TaskGroup() as group:
@@ -103,7 +103,8 @@ class Refreshing:
             known = self._looked[name] = (loaded.spec_hash, bool(fetch_rules(loaded.interpreter.provider)))
         return known[1]
 
-    def _made(self) -> tuple[Follower, Fetcher]:
+    def made(self) -> tuple[Follower, Fetcher]:
+        """What reads the bus, and what asks providers."""
         from functools import partial
 
         from bus.consumers import open_consumer

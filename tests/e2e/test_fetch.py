@@ -1,4 +1,4 @@
-"""What a thin event leaves out is fetched by a server of its own process, from a provider that answers from a script."""
+"""What a thin event leaves out is fetched by a server, from a provider that answers from a script."""
 
 from __future__ import annotations
 

@@ -23,11 +23,11 @@ async def got(
     allow: tuple[str, ...] = LOCAL,
     ask: Ask | None = None,
     limit: int = 10_000,
-    timeout: float = 5.0,
+    seconds: float = 5.0,
     accepted: tuple[str, ...] = ("json",),
     resolve: Resolve = addresses_of,
 ) -> Page | None:
-    pages = Pages(allow, timeout, lambda: NOW, resolve)
+    pages = Pages(allow, seconds, lambda: NOW, resolve)
     return await pages.get(ask or Ask(f"{recorded.url}/v1/items"), {"X-Key": "k-1"}, limit, accepted)
 
 
@@ -127,7 +127,7 @@ def test_a_page_that_never_comes_is_given_up_in_time() -> None:
             threading.Event().wait(0.05)
             yield b" "
 
-    error = put_off(Answer(200, headers=JSON, chunks=dripping()), timeout=0.4)
+    error = put_off(Answer(200, headers=JSON, chunks=dripping()), seconds=0.4)
     assert error.code == "fetch_too_slow"
 
 
