@@ -50,7 +50,7 @@ class Follower:
         self._stored: dict[int, int] = {}
         self._passed: dict[int, int] = {}
         self._noted = time.monotonic()
-        self.behind = 0
+        self.behind = self.taken = 0
 
     async def run(self) -> None:
         """Follows until it is cancelled; whatever fails is tried again."""
@@ -83,6 +83,7 @@ class Follower:
         try:
             messages = await self._call(thread, consumer.take, BATCH)
             await self._take_in(messages)
+            self.taken += len(messages)
             self.behind = await self._call(thread, consumer.behind)
         except Exception:
             self._stored, self._passed = {}, {}

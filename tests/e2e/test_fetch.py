@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests import postgres
 from tests.e2e import fetches
 from tests.e2e.fetches import FIRST, LAST, TOKEN, awaited, catalogue, cursors, ended, tell
 from tests.e2e.tiffin import Tiffin
@@ -36,11 +37,11 @@ def begin(tmp_path: Path, recorded: Recorded) -> Iterator[Begin]:
     """Starts a server that asks the recorded one."""
     made: list[Tiffin] = []
 
-    def start(script: Script = good, **options: Any) -> Tiffin:
+    def start(script: Script = good, *serving: str, **options: Any) -> Tiffin:
         recorded.script = script
         tiffin = fetches.install(tmp_path, recorded, **options)
         made.append(tiffin)
-        tiffin.start()
+        tiffin.start(*serving)
         return tiffin
 
     yield start
@@ -223,6 +224,17 @@ def test_a_poll_asks_by_itself_and_again(begin: Begin, recorded: Recorded) -> No
     tiffin.run("fetch", "cancel", poll["id"], "--why", "enough")
     assert tiffin.json("fetch", "show", poll["id"])["state"] == "cancelled"
     assert "begin_time" in recorded.asked[-1].json
+
+
+@pytest.mark.timeout(300)
+def test_two_workers_ask_once(begin: Begin, recorded: Recorded, postgres_database: str) -> None:
+    tiffin = begin(good, "--workers", "2", TIFFIN_DATABASE_URL=postgres_database, TIFFIN_SECRET_KEY=postgres.KEY)
+    cause = tell(tiffin)
+    (job,) = ended(tiffin)
+    assert (job["pages"], job["cause"]) == (2, cause)
+    assert tiffin.settled()["difference"] == 0
+    assert catalogue(tiffin) == WHOLE
+    assert len(recorded.asked) == 2
 
 
 def test_an_operator_begins_a_fetch_and_the_audit_knows(begin: Begin, recorded: Recorded) -> None:
