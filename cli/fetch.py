@@ -186,14 +186,14 @@ def start(
       tiffin fetch start acme --kind catalog --full
     """
     from cli.store import now, opened, operator
-    from flows.refreshing.wanted import add, by_hand
+    from flows.refreshing.wanted import by_hand
     from stores import audit, fetch_jobs
 
     with opened(data) as store, store.writing() as transaction:
         rule = _rule(store.settings, provider, kind, feed)
         connection = _connection(transaction, store.box, provider, connection_id)
         job = by_hand(secrets.token_hex(16), connection, rule, what, full=full, now=now())
-        if not add(transaction, [job]):
+        if not fetch_jobs.add(transaction, [job]):
             raise InputProblem("the same fetch waits already. See: tiffin fetch list --state open")
         audit.append(transaction, now(), operator(), "fetch.start", job.id, provider)
         found = fetch_jobs.get(transaction, job.id)

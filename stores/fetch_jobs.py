@@ -75,13 +75,13 @@ class Job(NamedTuple):
     created_at: datetime
 
 
-def add(connection: Connection, jobs: Iterable[NewFetch], now: datetime) -> int:
+def add(connection: Connection, jobs: Iterable[NewFetch]) -> int:
     """Adds those for which none waits; returns how many."""
     count = 0
     for job in jobs:
         values = {
-            **job._asdict(), "state": "open", "started": 0, "owner": "", "lease_until": now, "attempts": 0,
-            "pages": 0, "next": "", "delivery": "", "last_error": "", "created_at": now,
+            **job._asdict(), "state": "open", "started": 0, "owner": "", "lease_until": job.due, "attempts": 0,
+            "pages": 0, "next": "", "delivery": "", "last_error": "", "created_at": job.due,
         }  # fmt: skip
         statement = insert_of(connection.dialect)(fetch_jobs).values(values)
         # The id stands for a command that was read again, the index for a job that has not begun.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
@@ -30,3 +31,22 @@ def advance(connection: Connection, name: str, moves: Mapping[int, tuple[int, in
         if before or connection.scalar(select(projections.c.next).where(*mine)) is not None:
             raise Moved(f"the offset of {name} in partition {partition} is no longer {before}")
         connection.execute(insert(projections).values(name=name, partition=partition, next=after))
+
+
+def commit(
+    connection: Connection,
+    name: str,
+    moves: dict[int, tuple[int, int]],
+    write: Callable[[Connection, Sequence[Any]], object],
+    found: Sequence[Any],
+) -> bool:
+    """Writes a batch and moves the offsets; False, and nothing written, where they were moved meanwhile."""
+    try:
+        # The transaction is also others' of the group writer: a refusal undoes this part alone.
+        with connection.begin_nested():
+            advance(connection, name, moves)
+            if found:
+                write(connection, found)
+    except Moved:
+        return False
+    return True

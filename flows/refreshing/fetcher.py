@@ -29,7 +29,7 @@ from flows.receive import Receiver, new_id
 from flows.refreshing.asking import NEXT_STEPS, Asking, since
 from flows.refreshing.pace import Pace
 from flows.refreshing.pages import Pages, TryAgain
-from flows.refreshing.wanted import Rules, Wanted, add
+from flows.refreshing.wanted import Rules, Wanted
 from flows.sealing import opened
 from stores import fetch_jobs
 from stores.fetch_jobs import Job
@@ -131,7 +131,7 @@ class Fetcher:
         if polls := await self._wanted.polls():
             standing = await self._journal.read(fetch_jobs.polled)
             if new := [poll for poll in polls if poll.what not in standing]:
-                await self._journal.write(Work(add, new))
+                await self._journal.write(Work(fetch_jobs.add, new))
 
     async def _keep(self) -> None:
         """Prolongs leases in hand, and forgets old jobs now and then."""

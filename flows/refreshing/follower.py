@@ -18,7 +18,7 @@ from bus.messages import Stored
 from flows.journal import Journal
 from flows.logging import logger
 from stores import reader_offsets
-from stores.reader_offsets import Moved
+from stores.reader_offsets import Moved, commit
 from stores.writer import Work
 
 BATCH = 1000
@@ -114,22 +114,3 @@ class Follower:
 
     async def _call(self, thread: ThreadPoolExecutor, function: Callable[..., Any], *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(thread, function, *arguments)
-
-
-def commit(
-    connection: Connection,
-    name: str,
-    moves: dict[int, tuple[int, int]],
-    write: Callable[[Connection, Sequence[Any]], object],
-    found: Sequence[Any],
-) -> bool:
-    """Writes a batch and moves the offsets; False, and nothing written, where they were moved meanwhile."""
-    try:
-        # The transaction is also others' of the group writer: a refusal undoes this part alone.
-        with connection.begin_nested():
-            reader_offsets.advance(connection, name, moves)
-            if found:
-                write(connection, found)
-    except Moved:
-        return False
-    return True

@@ -112,7 +112,8 @@ class Refreshing:
         from flows.refreshing.fetcher import Fetcher
         from flows.refreshing.follower import Follower
         from flows.refreshing.pages import Pages
-        from flows.refreshing.wanted import Rules, Wanted, add
+        from flows.refreshing.wanted import Rules, Wanted
+        from stores import fetch_jobs
 
         settings = self._settings
         rules = Rules(self._providers)
@@ -138,4 +139,4 @@ class Refreshing:
             max_body=settings.max_body,
             lease=max(settings.lease, 3 * settings.fetch_timeout),
         )
-        return Follower(NAME, opener, self._journal, wanted.commands, add), fetcher
+        return Follower(NAME, opener, self._journal, wanted.commands, fetch_jobs.add), fetcher

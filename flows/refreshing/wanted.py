@@ -162,8 +162,3 @@ def by_hand(
 def what_of(tenant: str, connection: str, rule: FetchRule, told: Sequence[Any]) -> str:
     """Names the thing that is fetched, so that it is not fetched twice at once."""
     return hashlib.sha256(orjson.dumps([tenant, connection, rule.feed, rule.kind, *told])).hexdigest()
-
-
-def add(connection: Any, jobs: Sequence[NewFetch]) -> int:
-    """Adds jobs as of the time when they fell due."""
-    return fetch_jobs.add(connection, jobs, jobs[0].due) if jobs else 0

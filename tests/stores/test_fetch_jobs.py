@@ -38,7 +38,7 @@ def take(transaction: Connection, owner: str = "a", now: datetime = NOW, room: i
 
 
 def begun(transaction: Connection, **keys: Any) -> Job:
-    fetch_jobs.add(transaction, [new("j-1", **keys)], NOW)
+    fetch_jobs.add(transaction, [new("j-1", **keys)])
     (job,) = take(transaction)
     return job
 
@@ -57,17 +57,17 @@ def get(transaction: Connection, id: str = "j-1") -> Job:
 
 
 def test_what_waits_already_is_not_added_again(transaction: Connection) -> None:
-    assert fetch_jobs.add(transaction, [new("j-1"), new("j-2"), new("j-3", what="stock")], NOW) == 2
+    assert fetch_jobs.add(transaction, [new("j-1"), new("j-2"), new("j-3", what="stock")]) == 2
 
 
 def test_a_command_that_is_read_again_adds_nothing(transaction: Connection) -> None:
     begun(transaction)
-    assert fetch_jobs.add(transaction, [new("j-1")], NOW) == 0
+    assert fetch_jobs.add(transaction, [new("j-1")]) == 0
 
 
 def test_what_has_begun_is_asked_for_once_more_and_not_at_the_same_time(transaction: Connection) -> None:
     job = begun(transaction)
-    assert fetch_jobs.add(transaction, [new("j-2"), new("j-3")], NOW) == 1
+    assert fetch_jobs.add(transaction, [new("j-2"), new("j-3")]) == 1
     assert take(transaction, "b") == []
     assert fetch_jobs.finish(transaction, job, "a", (1, NOW))
     assert ids(take(transaction, "b")) == ["j-2"]
@@ -90,7 +90,7 @@ def test_one_process_takes_a_job(transaction: Connection) -> None:
 
 
 def test_no_more_are_taken_than_there_is_room_for(transaction: Connection) -> None:
-    fetch_jobs.add(transaction, [new(f"j-{n}", what=str(n)) for n in range(5)], NOW)
+    fetch_jobs.add(transaction, [new(f"j-{n}", what=str(n)) for n in range(5)])
     assert len(take(transaction, room=2)) == 2
 
 
@@ -132,7 +132,7 @@ def test_all_can_be_let_go_of_where_nobody_else_lives(transaction: Connection) -
 
 def test_a_poll_comes_again_in_its_turn_and_never_twice(transaction: Connection) -> None:
     job = begun(transaction, every=900, cause="")
-    assert fetch_jobs.add(transaction, [new("j-2", every=900)], NOW) == 0
+    assert fetch_jobs.add(transaction, [new("j-2", every=900)]) == 0
     assert fetch_jobs.finish(transaction, job, "a", (2, NOW))
     assert take(transaction, now=NOW + timedelta(seconds=899)) == []
     (again,) = take(transaction, now=NOW + timedelta(seconds=900))
@@ -161,7 +161,7 @@ def test_the_pages_of_a_poll_are_those_of_its_latest_turn(transaction: Connectio
 def test_a_cancelled_poll_rests_until_it_is_to_go_on(transaction: Connection) -> None:
     begun(transaction, every=900, cause="")
     assert fetch_jobs.cancel(transaction, "j-1", NOW)
-    assert fetch_jobs.add(transaction, [new("j-2", every=900)], LATER) == 0
+    assert fetch_jobs.add(transaction, [new("j-2", every=900)]) == 0
     assert take(transaction, now=LATER) == []
     assert fetch_jobs.again(transaction, "j-1", LATER)
     assert ids(take(transaction, now=LATER)) == ["j-1"]
@@ -197,7 +197,7 @@ def test_a_job_that_another_has_by_now_fails_nobody(transaction: Connection) -> 
 
 def test_a_failed_job_does_not_hold_up_the_next(transaction: Connection) -> None:
     fail(transaction, begun(transaction))
-    assert fetch_jobs.add(transaction, [new("j-2")], NOW) == 1
+    assert fetch_jobs.add(transaction, [new("j-2")]) == 1
     assert ids(take(transaction)) == ["j-2"]
 
 
@@ -238,11 +238,11 @@ def test_a_page_that_came_forgets_the_attempts_before_it(transaction: Connection
 
 
 def test_a_cancelled_job_is_taken_by_nobody_and_makes_room_for_the_next(transaction: Connection) -> None:
-    fetch_jobs.add(transaction, [new("j-1")], NOW)
+    fetch_jobs.add(transaction, [new("j-1")])
     assert fetch_jobs.cancel(transaction, "j-1", NOW)
     assert not fetch_jobs.cancel(transaction, "j-1", NOW)
     assert take(transaction) == []
-    assert fetch_jobs.add(transaction, [new("j-2")], NOW) == 1
+    assert fetch_jobs.add(transaction, [new("j-2")]) == 1
 
 
 def test_a_job_that_is_cancelled_while_it_is_worked_on_is_lost_to_its_worker(transaction: Connection) -> None:
@@ -260,7 +260,7 @@ def test_a_job_that_is_done_or_worked_on_is_not_tried_again(transaction: Connect
 
 def test_old_jobs_that_ended_are_forgotten_with_their_pages_and_failed_ones_stay(transaction: Connection) -> None:
     fetch_jobs.finish(transaction, begun(transaction), "a", (1, NOW))
-    fetch_jobs.add(transaction, [new("j-2", what="x")], NOW)
+    fetch_jobs.add(transaction, [new("j-2", what="x")])
     fail(transaction, take(transaction)[0])
     assert fetch_jobs.prune(transaction, LATER) == 1
     assert ids(fetch_jobs.listed(transaction)) == ["j-2"]

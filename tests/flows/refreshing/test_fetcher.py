@@ -14,7 +14,7 @@ import pytest
 from flows.journal import StoreUnavailable
 from flows.refreshing.fetcher import MOST_ATTEMPTS, Fetcher
 from flows.refreshing.running import Refreshing
-from flows.refreshing.wanted import Rules, add, by_hand
+from flows.refreshing.wanted import Rules, by_hand
 from flows.service import Service
 from flows.settings import Settings
 from stores import fetch_jobs
@@ -133,7 +133,7 @@ async def want(service: Service, clock: Clock, id: str = "j-1", what: str | None
     connection = (await service.directory.current()).by_id["one"]
     rule = Rules(service.providers).get("shop", "events", "stock")
     assert rule is not None
-    await service.journal.write(Work(add, [by_hand(id, connection, rule, what, full=False, now=clock())]))
+    await service.journal.write(Work(fetch_jobs.add, [by_hand(id, connection, rule, what, full=False, now=clock())]))
 
 
 async def stepped(made: Fetcher) -> None:

@@ -59,7 +59,9 @@ async def service_in(folder: Path) -> AsyncIterator[Service]:
 
 async def until(met: Callable[[], bool]) -> None:
     async with asyncio.timeout(60):
-        while not met():
+        while True:
+            if met():
+                break
             await asyncio.sleep(0.02)
 
 
@@ -198,9 +200,7 @@ def wanting(tmp_path: Path, body: Callable[[Service, Wanted, str], Awaitable[Non
             await deliver(service, stock())
             rules = Rules(service.providers)
             made = Wanted(rules, service.directory, service.journal, lambda: service.attempts._clock())
-            delivery = service.journal.read_in_thread(
-                lambda c: c.exec_driver_sql("SELECT id FROM deliveries").scalar()
-            )
+            delivery = service.journal.read_in_thread(lambda c: c.exec_driver_sql("SELECT id FROM deliveries").scalar())
             await body(service, made, delivery)
 
     asyncio.run(main())
