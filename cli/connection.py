@@ -129,11 +129,12 @@ def loaded(settings: Any, provider: str) -> Any:
 
 def checked_secrets(interpreter: Any, given: tuple[str, ...], *, complete: bool = True) -> dict[str, bytes]:
     """Secrets by name, read from where they stand and strong enough. Raises InputProblem."""
+    from engine.fetching import fetch_secrets
     from engine.handshakes import secret_names_of
     from engine.signatures import UnusableSecret, schemes_of, secret_names, usable_secret
 
     auth = interpreter.auths
-    of_handshakes = secret_names_of(interpreter.provider)
+    of_handshakes = secret_names_of(interpreter.provider) | fetch_secrets(interpreter.provider)
     wanted = secret_names(auth) | of_handshakes
     found = {name: secret_value(value) for name, value in pairs(given, "=", "NAME=VALUE")}
     for name, value in found.items():

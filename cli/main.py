@@ -20,6 +20,7 @@ _COMMANDS = {
     "archive": ("cli.archive", "archive", "Pack older payloads into object storage; verify them."),
     "import": ("cli.imports", "import_", "Import a file of any size."),
     "job": ("cli.job", "job", "Import jobs: look at them, cancel, resume."),
+    "fetch": ("cli.fetch", "fetch", "What is fetched from providers: look at it, begin it, retry."),
     "backtest": ("cli.backtest", "backtest", "Run a new provider file over stored deliveries."),
     "tail": ("cli.tail", "tail", "Print the messages of a topic."),
     "view": ("cli.view", "view", "What stores and items are now."),

@@ -110,7 +110,7 @@ class Interpreter:
     """A provider file made ready to run. Safe to share between threads."""
 
     def __init__(self, provider: Provider, spec_hash: str, canon: Canon, engine: EngineName = "jlens") -> None:
-        self.provider, self.spec_hash = provider, spec_hash
+        self.provider, self.spec_hash, self.engine = provider, spec_hash, engine
         self._canon = canon
         self._replies = ReplyWriter((provider.replies,), engine)
         self.feeds = {name: CompiledFeed(name, feed, provider, canon, engine) for name, feed in provider.feeds.items()}

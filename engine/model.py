@@ -1,12 +1,11 @@
 """The provider file as frozen pydantic models: the one description of the provider language.
 
 `schemas/provider.schema.json` and the reference in docs/ are generated from these models. A string in an
-expression's place becomes an `Expression`; everything else is literal. Keys that are not built yet are
-declared as `Unbuilt` and refuse to load. Every union chooses its member by the keys that are written, so
-that one mistake is one error.
+expression's place becomes an `Expression`; everything else is literal. Every union chooses its member by the
+keys that are written, so that one mistake is one error.
 
-With the validation context `{"lenient": True}` what several keys must agree on is not looked at, and keys
-that are not built yet pass: the checker then finds what else is wrong in a file that does not load.
+With the validation context `{"lenient": True}` what several keys must agree on is not looked at: the checker
+then finds what else is wrong in a file that does not load.
 """
 
 from __future__ import annotations
@@ -25,16 +24,17 @@ from engine.auth_model import BasicScheme as BasicScheme
 from engine.auth_model import HmacScheme as HmacScheme
 from engine.auth_model import NoneScheme as NoneScheme
 from engine.auth_model import TokenScheme as TokenScheme
+from engine.fetch_model import Fetch as Fetch
 from engine.formats import AcceptList, Options, by_name
 from engine.handshake_model import Handshake as Handshake
 from engine.handshake_model import SecretPart as SecretPart
 from engine.handshake_model import ShownUrl as ShownUrl
+from engine.model_base import Constant as Constant
 from engine.model_base import Duration as Duration
 from engine.model_base import Expression as Expression
 from engine.model_base import Flag as Flag
 from engine.model_base import Node as Node
 from engine.model_base import Percent as Percent
-from engine.model_base import Unbuilt as Unbuilt
 from engine.model_base import Whole as Whole
 from engine.model_base import lenient as _lenient
 from engine.model_base import nearest as _nearest
@@ -118,12 +118,6 @@ class Check(Node):
     on_fail: Literal["reject_item", "reject_delivery", "warn"] = Field(
         "reject_item", description="What a failure costs."
     )
-
-
-class Constant(Node):
-    """A literal where an expression may stand."""
-
-    value: Any = Field(description="A literal.")
 
 
 ReaderName = Literal[
@@ -240,7 +234,7 @@ class Rule(Node):
     emit: Literal["all", "changed"] = Field(
         "all", description="changed: an entity about which nothing new is told gives no command."
     )
-    fetch: Unbuilt = Field(None, description="Asks the provider for what a thin event leaves out.")
+    fetch: Fetch | None = Field(None, description="Asks the provider for what a thin event leaves out.")
 
 
 class Event(Node):

@@ -74,15 +74,6 @@ def lenient(info: ValidationInfo) -> bool:
     return bool(info.context and info.context.get("lenient"))
 
 
-def _not_built(value: object, info: ValidationInfo) -> object:
-    if lenient(info):
-        return None
-    raise PydanticCustomError("not_built", "this key is part of the provider language but is not built yet")
-
-
-Unbuilt = Annotated[None, BeforeValidator(_not_built)]
-
-
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -148,3 +139,9 @@ class Node(BaseModel):
     model_config = ConfigDict(
         defer_build=True, extra="forbid", frozen=True, arbitrary_types_allowed=True, populate_by_name=True
     )
+
+
+class Constant(Node):
+    """A literal where an expression may stand."""
+
+    value: Any = Field(description="A literal.")

@@ -115,14 +115,16 @@ def _problem(document: Document, mistake: Mistake) -> Problem:
 
 
 OF_A_MAPPING = frozenset(
-    {"not_built", "one_location", "of_or_except", "window_or_last", "one_strategy", "event_and_events",
-     "ignored_with_commands",
-     "otherwise_missing", "nothing_to_do", "one_body", "header_unnamed"}
+    {"one_location", "one_paging", "paging_incomplete", "of_or_except", "window_or_last", "one_strategy",
+     "event_and_events", "ignored_with_commands", "otherwise_missing", "nothing_to_do", "one_body",
+     "header_unnamed", "body_without_post"}
 )  # fmt: skip
 """Errors about a mapping as a whole: its key is shown."""
 
 _HINTS = {
-    "not_built": "remove it for now",
+    "one_paging": "keep one of them",
+    "paging_incomplete": "such as {cursor: next_cursor, as: cursor}",
+    "body_without_post": "write method: POST",
     "duration_expected": "such as 10m",
     "answer_alone": "ask in a feed of its own",
     "percent_expected": "such as 30%",

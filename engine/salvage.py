@@ -109,9 +109,9 @@ class _Mender:
             mistake.kind == "extra_forbidden" and mistake.near and mistake.near not in at(self.document.data, path[:-1])
         ):
             self._rename(path, mistake.near)
-        elif mistake.kind in OF_A_MAPPING - {"not_built"}:
+        elif mistake.kind in OF_A_MAPPING:
             self.holes.add(path)
-        elif mistake.kind != "not_built":
+        else:
             self._remove(path)
 
     def _fill(self, path: Path, key: str) -> None:

@@ -38,10 +38,14 @@ GAUGES = {
     "views_behind": "Commands that the views have not taken in.",
     "views_backing_off": "1 while the projection waits after a failure.",
     "views_events": "Events written since the start.",
+    "fetch_behind": "Commands that the fetcher has not looked at.",
 }
 """What is read when the metrics are: `tiffin_<name>`, and what it tells."""
 
-SUMS = {"views_commands": ("result", "Commands that the views took in, by what came of them.")}
+SUMS = {
+    "views_commands": ("result", "Commands that the views took in, by what came of them."),
+    "fetches": ("result", "Requests to providers for pages, by what came of them."),
+}
 """The same for `tiffin_<name>_total` with one label: the label, and what it tells."""
 
 _SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)

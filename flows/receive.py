@@ -12,14 +12,14 @@ import os
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import orjson
 
 from engine.auth_failures import KeyNeeded
 from engine.failures import Failure, Refusal, Unauthorized
 from engine.handshakes import BODY_LIMIT as HANDSHAKE_LIMIT
-from engine.messages import Connection, Outcome, Reply, Request
+from engine.messages import Connection, Outcome, Reply, Request, Verdict
 from engine.reading import Reading
 from flows.admission import Gate, weight
 from flows.attempts import Attempt, Attempts, Concluded
@@ -40,6 +40,8 @@ from flows.urls import urls_of
 from stores.records import RawDelivery
 
 DELIVERY_HEADER = "tiffin-delivery"
+
+T = TypeVar("T")
 
 _log = logger("tiffin.receive")
 
@@ -153,6 +155,27 @@ class Receiver:
         except StoreUnavailable:
             _log.warning("store_unavailable", provider=target.provider.interpreter.provider.provider)
             return self.refused(target, "unavailable")
+
+    async def fetched(
+        self, loaded: LoadedProvider, feed: str, request: Request, connection: Connection, delivery: str
+    ) -> Verdict:
+        """Takes in what was fetched for a feed, as the delivery of this id; the committed verdict.
+
+        Raises QueueFull and StoreUnavailable.
+        """
+        target = Target(loaded, feed, connection.id, self._max_body)
+        loaded, obstacle = await effective(self._journal, loaded, connection)
+        raw = self._raw(target, request, connection, spec_hash=loaded.spec_hash)._replace(id=delivery)
+        await self._journal.received(raw)
+        try:
+            attempt = Attempt(raw.id, 1, loaded, feed, connection, request, obstacle=obstacle)
+            return await self._attempts.run(attempt, lambda concluded: concluded.verdict)
+        finally:
+            self._journal.left(raw.id)
+
+    async def apart(self, size: int, function: Callable[..., T], *arguments: Any) -> T:
+        """See `Attempts.apart`."""
+        return await self._attempts.apart(size, function, *arguments)
 
     async def drained(self) -> None:
         """Returns when the work of requests that were answered early is done, and all is counted."""
@@ -342,7 +365,7 @@ class Receiver:
         provider = target.provider.interpreter.provider.provider
         stored = sealed(request, self._secrecy[provider], self._journal.seal)
         return RawDelivery(
-            id=_new_id(request.received_at),
+            id=new_id(request.received_at),
             received_at=request.received_at,
             tenant=connection.tenant if connection else "",
             provider=provider,
@@ -363,7 +386,7 @@ class Receiver:
         return lambda: urls_of(provider.interpreter, self._public_url, connection)
 
 
-def _new_id(received_at: datetime) -> str:
+def new_id(received_at: datetime) -> str:
     """128 random bits behind the time in milliseconds: the store's trees then grow at their ends."""
     return f"{int(received_at.timestamp() * 1000):012x}{os.urandom(16).hex()}"
 

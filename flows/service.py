@@ -29,6 +29,7 @@ from flows.project import ProjectionHealth
 from flows.providers import LoadedProvider, load_providers
 from flows.receive import Receiver
 from flows.recover import Recovery
+from flows.refreshing.running import Refreshing
 from flows.reloading import Reloading, Swap
 from flows.replay import Replay
 from flows.retention import Retention
@@ -193,6 +194,11 @@ class Service:
             )
             self.metrics.watch("views_events", lambda: writer.projection.events)
             self.metrics.watch_each("views_commands", lambda: writer.projection.results)
+        refreshing = Refreshing(
+            self.settings, self.owner, self.providers, self.directory, self.journal, self.receiver, self._clock
+        )
+        self.metrics.watch("fetch_behind", lambda: refreshing.behind)
+        self.metrics.watch_each("fetches", lambda: refreshing.results)
         loop = asyncio.get_running_loop()
         retention = Retention(
             self.journal.write,
@@ -207,6 +213,7 @@ class Service:
             loop.create_task(retention.run()),
             loop.create_task(self._count_questions()),
             loop.create_task(self.importer.keep_tidy(self.settings.keep_imports)),
+            loop.create_task(refreshing.run()),
         ]
         self._importing = loop.create_task(self.importer.run())
         if self.settings.reload:

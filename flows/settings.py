@@ -140,6 +140,10 @@ class Settings(BaseSettings):
     traces_trust: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_networks)] = Field(
         (), description="CIDR blocks of callers whose traceparent header is taken on, separated by commas."
     )
+    fetch_allow: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_networks)] = Field(
+        (), description="CIDR blocks that are not public and may be fetched from all the same, also without TLS."
+    )
+    fetch_timeout: float = Field(30.0, gt=0, description="Seconds within which a page that is fetched must arrive.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe log line.")
 
     @model_validator(mode="after")

@@ -23,8 +23,6 @@ _ID = "https://tiffin.dev/schemas/provider.schema.json"
 def provider_schema() -> dict[str, Any]:
     """The provider file as JSON Schema 2020-12, for editors."""
     made = Provider.model_json_schema(by_alias=True)
-    for part in (made, *(one for one in made["$defs"].values() if "properties" in one)):
-        part["properties"] = {key: one for key, one in part["properties"].items() if not _unbuilt(one)}
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": _ID}
     made.pop("title", None)
     definitions = made.pop("$defs")
@@ -50,11 +48,6 @@ def _any_of(part: Any) -> Any:
     if not isinstance(part, dict):
         return part
     return {"anyOf" if key == "oneOf" else key: _any_of(inner) for key, inner in part.items()}
-
-
-def _unbuilt(field: Mapping[str, Any]) -> bool:
-    """Keys that refuse to load are not offered."""
-    return field.get("type") == "null"
 
 
 def schema_text() -> str:

@@ -18,6 +18,7 @@ from engine.checker.comparisons import comparisons
 from engine.checker.deltas import deltas
 from engine.checker.events import events
 from engine.checker.feeds import feeds
+from engine.checker.fetches import fetches
 from engine.checker.fields import fields
 from engine.checker.formats import formats
 from engine.checker.functions import functions
@@ -74,6 +75,7 @@ RULES: tuple[Rule, ...] = (
     deltas,
     snapshots,
     answers,
+    fetches,
     authentication,
     secret_names,
     issuing,

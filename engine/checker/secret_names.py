@@ -21,6 +21,9 @@ def secret_names(context: Context) -> Iterator[Problem]:
     for path, auth in auths(context):
         for leaf in leaves(auth, path):
             yield from _named(context, getattr(leaf.scheme, "secret", None), (*leaf.path, "secret"))
+    for site in context.rules:
+        if site.rule.fetch is not None and site.rule.fetch.auth is not None:
+            yield from _named(context, site.rule.fetch.auth.secret, (*site.path, "fetch", "auth", "secret"))
     for handshake, one in context.provider.handshakes.items():
         at = ("handshakes", handshake, "hash")
         if one.hash is None:

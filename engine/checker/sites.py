@@ -34,6 +34,7 @@ REPLY_GLOBALS = GLOBALS | {"results", "problem", "receipt", "verdict", "view", "
 
 Role = Literal[
     "connection", "let", "event", "scope", "key", "each", "when", "check", "field", "version", "reply", "handshake",
+    "fetch",
 ]  # fmt: skip
 Lets = Mapping[str, Expression]
 
@@ -174,8 +175,18 @@ def _rule_expression_sites(rule: Rule, lets: Lets, feed: str) -> Iterator[Site]:
         yield from _field_sites(spec, lets, feed)
     if version := version_expression(rule):
         yield Site(version, "version", feed, lets)
+    yield from _fetch_sites(rule)
     for nested in rule.commands.values():
         yield from _rule_expression_sites(nested, lets, feed)
+
+
+def _fetch_sites(rule: Rule) -> Iterator[Site]:
+    """They read the command's fields or a page, not the feed's payload."""
+    if (fetch := rule.fetch) is not None:
+        pages = fetch.pages
+        over_pages = (pages.cursor, pages.next, pages.offset, pages.more) if pages else ()
+        read = (fetch.at, *fetch.query.values(), *fetch.body.values(), *over_pages)
+        yield from (Site(e, "fetch", "", always=frozenset({"settings"})) for e in read if isinstance(e, Expression))
 
 
 def _snapshot_sites(rule: Rule, lets: Lets, feed: str) -> Iterator[Site]:

@@ -27,14 +27,6 @@ def test_a_provider_file_is_valid_by_the_schema_that_editors_use(file: Path) -> 
     assert list(Draft202012Validator(schemas.schema("provider")).iter_errors(data)) == []
 
 
-@pytest.mark.parametrize("key", ["fetch"])
-def test_keys_that_are_not_built_are_not_offered(key: str) -> None:
-    defined = json.dumps(schemas.schema("provider")["$defs"]) + json.dumps(
-        list(schemas.schema("provider")["else"]["properties"])
-    )
-    assert f'"{key}":' not in defined
-
-
 VARIANT = {"spec": "tiffin/v1", "provider": "v", "revision": 1, "extends": "base@3"}
 
 
