@@ -9,7 +9,6 @@ import json
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -128,7 +127,12 @@ def test_a_webhook_at_light_load_is_visible_in_the_view_within_a_second(running:
 
 def settled_views(tiffin: Tiffin, commands: int) -> Any:
     """What a comparison with the log says once the views have taken in so many commands."""
-    return eventually(lambda: (r := tiffin.json("view", "rebuild", "--check", status=None))["commands"] == commands and r)
+
+    def compared() -> Any:
+        found = tiffin.json("view", "rebuild", "--check", status=None)
+        return found["commands"] == commands and found
+
+    return eventually(compared)
 
 
 def test_rewinding_the_commands_twice_ends_in_the_same_views_and_emits_no_event(running: Tiffin) -> None:
