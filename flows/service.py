@@ -15,6 +15,8 @@ from flows.admission import Gate
 from flows.attempts import Attempts
 from flows.certificates import Certificates
 from flows.connections import Directory
+from flows.consume.health import ConsumerHealth
+from flows.consume.running import Options
 from flows.folder import FolderLock
 from flows.importing.jobs import Importer
 from flows.importing.sources import EXPANDED_TIMES
@@ -33,6 +35,7 @@ from flows.retention import Retention
 from flows.settings import Settings
 from flows.shared_limits import SharedLimits
 from flows.shares import Shares
+from flows.view_reading import ViewReading
 from flows.writer_client import WriterClient
 from flows.writer_process import Start, WriterHere
 
@@ -112,6 +115,7 @@ class Service:
         self.writer = self._writer() if self._serving else None
         self.journal = Journal(settings, self.owner, self._clock, box, self.writer)
         await self.journal.start(self.providers.values())
+        self.views = ViewReading(self.journal, settings.redis_url.get_secret_value())
         self.directory = Directory(self.journal.connections_marker, self.journal.connections)
         self.attempts = Attempts(
             self.journal,
@@ -171,6 +175,7 @@ class Service:
             "embedded" if settings.embedded else self.owner,
             settings.log_level,
             settings.kafka_settings,
+            Options(settings.redis_url.get_secret_value()),
         )
         if not self._apart:
             return WriterHere(start, max_rows=settings.queue_rows, max_bytes=settings.queue_bytes)
@@ -188,6 +193,10 @@ class Service:
             )
             self.metrics.watch("views_events", lambda: writer.projection.events)
             self.metrics.watch_each("views_commands", lambda: writer.projection.results)
+            self.metrics.watch_each("consumer_behind", lambda: _each(writer, lambda one: one.behind))
+            self.metrics.watch_each("consumer_backing_off", lambda: _each(writer, lambda one: one.backing_off))
+            self.metrics.watch_each("consumer_done", lambda: _each(writer, lambda one: one.done))
+        self.metrics.watch_each("view_reads", lambda: dict(self.views.counts))
         loop = asyncio.get_running_loop()
         retention = Retention(
             self.journal.write,
@@ -275,6 +284,8 @@ class Service:
             self.attempts.close()
         if hasattr(self, "importer"):
             self.importer.close()
+        if hasattr(self, "views"):
+            self.views.close()
         if hasattr(self, "journal"):
             await self.journal.stop()
         if self._lock is not None:
@@ -305,6 +316,10 @@ class Service:
     async def state_counts(self) -> dict[str, int]:
         """The number of deliveries by state."""
         return await self.journal.state_counts()
+
+
+def _each(writer: WriterHere | WriterClient, of: Callable[[ConsumerHealth], float]) -> dict[str, float]:
+    return {name: of(health) for name, health in writer.consumers.by_name.items()}
 
 
 def _said(projection: ProjectionHealth) -> str:

@@ -68,7 +68,8 @@ class Settings(BaseSettings):
     )
     object_body: int = Field(MIB, ge=0, description="Bodies above this many bytes are stored as objects at once.")
     redis_url: SecretStr = Field(
-        SecretStr(""), description="Redis, through which processes share limits; empty: each counts for itself."
+        SecretStr(""),
+        description="Redis, for limits that processes share and the copy of the views; empty: neither.",
     )
     rate_connection: float = Field(
         0.0, ge=0, description="Requests a second of one connection; beyond it they get busy; 0: no limit."

@@ -7,7 +7,8 @@ The serving process talks to it over a socket, in frames of a length (4 bytes, b
 `stores.wire` makes of a list of (number, entry or answer):
 
     →  0: Start, once; then numbered entries, Flight | Conclusion | Job
-    ←  0: Ready, once; then answers by number, each list after its commit; 0: RelayHealth, ProjectionHealth
+    ←  0: Ready, once; then answers by number, each list after its commit; 0: RelayHealth, ProjectionHealth,
+                                                                              ConsumersHealth
 
 The end of the stream is the order to stop: what was read is written, then the process ends. So nothing that
 the serving process handed over is lost when it is killed.
@@ -36,6 +37,8 @@ from sqlalchemy import Connection
 from bus import Bus, BusUnavailable, open_bus
 from bus.consumers import open_consumer
 from bus.topics import CATALOG_COMMANDS, INTEGRATION_FAILURES
+from flows.consume.health import ConsumersHealth
+from flows.consume.running import Consumers, Options
 from flows.failure_relay import FailureRelay
 from flows.logging import configure_logging, logger
 from flows.project import GROUP, ProjectionHealth, Projector
@@ -64,6 +67,7 @@ class Start:
     relay_owner: str
     log_level: str
     kafka_settings: Mapping[str, str] = field(default_factory=dict)
+    consume: Options = field(default_factory=Options)
 
 
 class Ready(NamedTuple):
@@ -111,7 +115,7 @@ class Outbound:
         with self._turn, suppress(OSError):
             self._sock.sendall(frame(answers))
 
-    def tell(self, what: Ready | RelayHealth | ProjectionHealth) -> None:
+    def tell(self, what: Ready | RelayHealth | ProjectionHealth | ConsumersHealth) -> None:
         self.send([(0, wire.pack_answer(what, None))])
 
     def settle(self, entries: list[Entry]) -> None:
@@ -147,6 +151,7 @@ class Writing:
         self._relay: Relay | None = None
         self._failures: FailureRelay | None = None
         self._projector: Projector | None = None
+        self._consumers: Consumers | None = None
 
     @property
     def health(self) -> RelayHealth:
@@ -155,6 +160,10 @@ class Writing:
     @property
     def projection(self) -> ProjectionHealth:
         return ProjectionHealth() if self._projector is None else self._projector.health
+
+    @property
+    def consumers(self) -> ConsumersHealth:
+        return ConsumersHealth({}) if self._consumers is None else self._consumers.health
 
     def start(self) -> None:
         """Raises BusUnavailable."""
@@ -201,12 +210,15 @@ class Writing:
             busy=Busy(lambda: self.writer.written, monotonic),
             turn=self._projection_turn(),
         )
+        self._consumers = Consumers(start.consume, self._read, self.writer.call)
+        self._projector.on_written = self._consumers.written
         self.writer.start()
         self.writer.on_commit = self._relay.wake
         self._relay.on_moved = self._projector.wake
         self._relay.start()
         self._failures.start()
         self._projector.start()
+        self._consumers.start()
 
     def _projection_turn(self) -> Turn | None:
         """Kafka shares partitions out by itself, and on SQLite there is one process."""
@@ -218,6 +230,8 @@ class Writing:
         """Ends the loops after the round in hand, writes what waits and closes everything."""
         if self._projector is not None:
             self._projector.stop(_STOP_SECONDS)
+        if self._consumers is not None:
+            self._consumers.stop()
         if self._failures is not None:
             self._failures.stop(_STOP_SECONDS)
         if self._relay is not None:
@@ -253,6 +267,10 @@ class WriterHere:
     @property
     def projection(self) -> ProjectionHealth:
         return self._writing.projection
+
+    @property
+    def consumers(self) -> ConsumersHealth:
+        return self._writing.consumers
 
     async def open(self) -> None:
         try:
@@ -290,11 +308,14 @@ def serve(sock: socket.socket) -> None:
 def _tell_health(writing: Writing, outbound: Outbound, stopping: threading.Event) -> None:
     relay: RelayHealth | None = None
     projection: ProjectionHealth | None = None
+    consumers: ConsumersHealth | None = None
     while not stopping.wait(_HEALTH_SECONDS):
         if (health := writing.health) != relay:
             outbound.tell(relay := health)
         if (seen := writing.projection) != projection:
             outbound.tell(projection := seen)
+        if (consume := writing.consumers) != consumers:
+            outbound.tell(consumers := consume)
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from engine.views.entities import packed_marks, unpacked_marks
 from stores.database import put_rows
 from stores.outbox import ROW_COMMANDS, pack
 from stores.shards import shard_of
-from stores.tables import applied, entities, outbox, projections
+from stores.tables import applied, copies, entities, outbox, projections
 
 NAME = "views"
 CHUNK = 200
@@ -25,6 +25,14 @@ _KEY = (entities.c.view, entities.c.tenant, entities.c.owner, entities.c.kind, e
 
 class Moved(Exception):
     """Another projector, or an operator, has moved a partition's offset: what was worked out is void."""
+
+
+class Owner(NamedTuple):
+    """A store or merchant in one of the views."""
+
+    view: str
+    tenant: str
+    owner: str
 
 
 class Mark(NamedTuple):
@@ -137,6 +145,8 @@ def replace(connection: Connection, source: Connection) -> None:
         rows = source.execution_options(yield_per=5000).execute(select(table))
         for part in rows.mappings().partitions():
             connection.execute(insert(table), [dict(row) for row in part])
+    # Versions were counted anew: a copy that was set by those of before is void.
+    connection.execute(update(copies).values(epoch=copies.c.epoch + 1))
 
 
 def view_hash(connection: Connection) -> str:
@@ -227,6 +237,12 @@ def variants_of(connection: Connection, tenant: str, owner: str, items: Collecti
         statement = select(entities).where(*mine, e.item.in_(chunk), e.seen == true(), ~e.retired).order_by(e.id)
         found += [_entity(row) for row in connection.execute(statement)]
     return found
+
+
+def owners(connection: Connection) -> list[Owner]:
+    """Every store and merchant in each view that knows it."""
+    columns = (entities.c.view, entities.c.tenant, entities.c.owner)
+    return [Owner(*row) for row in connection.execute(select(*columns).distinct().order_by(*columns))]
 
 
 def tenants_of(connection: Connection, owner: str) -> list[str]:
