@@ -156,8 +156,49 @@ def rebuild_copy(check: bool, as_json: bool, data: Path | None) -> None:
         sys.exit(1)
 
 
-def _progress(rows: list[Any]) -> Any:
-    return click.progressbar(rows, label="copying", file=sys.stderr, hidden=not sys.stderr.isatty())
+@view.command("rebuild-search")
+@json_option
+@data_option
+def rebuild_search(as_json: bool, data: Path | None) -> None:
+    """Makes the search index again from the views. Searches find the old one until it is done.
+
+    \b
+    Example:
+      tiffin view rebuild-search
+    """
+    from bus import open_bus
+    from cli.store import opened
+    from flows.consume.reindex import Where, open_index, rebuild
+    from stores.search.index import SearchAway
+
+    with opened(data) as store:
+        settings = store.settings
+        where = Where(settings.search_url.get_secret_value(), settings.embedded, settings.data)
+        index = open_index(where, store.writing, write=True)
+        try:
+            count = rebuild(
+                index,
+                lambda: open_bus(settings.kafka_bootstrap, settings.data, settings.kafka_settings),
+                store.reading,
+                told=_counted,
+            )
+        except SearchAway as error:
+            raise InputProblem(f"The search index does not answer: {error}. See: TIFFIN_SEARCH_URL") from None
+        finally:
+            index.close()
+    if as_json:
+        print_json({"documents": count})
+    else:
+        click.echo(f"{count} documents")
+
+
+def _counted(docs: Any) -> Any:
+    with _progress(docs) as shown:
+        yield from shown
+
+
+def _progress(rows: Any) -> Any:
+    return click.progressbar(rows, label="filling", show_pos=True, file=sys.stderr, hidden=not sys.stderr.isatty())
 
 
 @view.command()

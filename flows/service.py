@@ -7,7 +7,7 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import schemas
 from flows.admin_keys import AdminKeys
@@ -38,6 +38,11 @@ from flows.shares import Shares
 from flows.view_reading import ViewReading
 from flows.writer_client import WriterClient
 from flows.writer_process import Start, WriterHere
+
+if TYPE_CHECKING:
+    from engine.search_terms import Question
+    from flows.searching import Searching
+    from stores.search.index import Hit
 
 _log = logger("tiffin.service")
 _PATIENCE_SECONDS = 1.0
@@ -72,6 +77,7 @@ class Service:
         self.gate = Gate(settings.body_bytes)
         self.limits = Limits(settings.rate_connection, settings.rate_address, settings.rate_burst)
         self._shared: SharedLimits | None = None
+        self._searching: Searching | None = None
         self.owner = secrets.token_hex(8)
         self.admin_keys = AdminKeys(
             settings.admin_key, lambda job: self.journal.read(job), lambda job: self.journal.write(job), clock
@@ -175,7 +181,7 @@ class Service:
             "embedded" if settings.embedded else self.owner,
             settings.log_level,
             settings.kafka_settings,
-            Options(settings.redis_url.get_secret_value()),
+            Options(settings.redis_url.get_secret_value(), settings.consume, settings.search_url.get_secret_value()),
         )
         if not self._apart:
             return WriterHere(start, max_rows=settings.queue_rows, max_bytes=settings.queue_bytes)
@@ -286,11 +292,31 @@ class Service:
             self.importer.close()
         if hasattr(self, "views"):
             self.views.close()
+        if self._searching is not None:
+            self._searching.close()
+            self._searching = None
         if hasattr(self, "journal"):
             await self.journal.stop()
         if self._lock is not None:
             self._lock.release()
             self._lock = None
+
+    @property
+    def searches(self) -> bool:
+        """Whether an index is kept that can be searched."""
+        return "search" in self.settings.consume
+
+    async def search(self, question: Question) -> list[Hit]:
+        """See flows.searching."""
+        # Imported here because a server that nobody searches has no use for it.
+        from flows.consume.reindex import Where
+        from flows.searching import Searching
+
+        if self._searching is None:
+            settings = self.settings
+            where = Where(settings.search_url.get_secret_value(), settings.embedded, settings.data)
+            self._searching = Searching(where, self.journal)
+        return await self._searching.search(question)
 
     async def dependencies(self) -> dict[str, str]:
         """`ok`, or a few words on what is wrong, for the database, the bus and the views."""

@@ -38,7 +38,7 @@ from bus import Bus, BusUnavailable, open_bus
 from bus.consumers import open_consumer
 from bus.topics import CATALOG_COMMANDS, INTEGRATION_FAILURES
 from flows.consume.health import ConsumersHealth
-from flows.consume.running import Consumers, Options
+from flows.consume.running import Around, Consumers, Options
 from flows.failure_relay import FailureRelay
 from flows.logging import configure_logging, logger
 from flows.project import GROUP, ProjectionHealth, Projector
@@ -53,8 +53,8 @@ T = TypeVar("T")
 LENGTH = struct.Struct("!I")
 _HEALTH_SECONDS = 0.25
 _STOP_SECONDS = 10.0
-_POOL = 4
-"""One connection writes, one reads for the relay."""
+_POOL = 7
+"""One connection writes; the relays, the projection and the consumers read on one each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,9 +208,13 @@ class Writing:
             jitter=random.random,
             log=projection_log,
             busy=Busy(lambda: self.writer.written, monotonic),
-            turn=self._projection_turn(),
+            turn=self._turn(GROUP),
         )
-        self._consumers = Consumers(start.consume, self._read, self.writer.call)
+        around = Around(
+            start.kafka_bootstrap, start.kafka_settings, start.data, self._database, self._read, self.writer.call,
+            lambda: Busy(lambda: self.writer.written, monotonic), self._turn,
+        )  # fmt: skip
+        self._consumers = Consumers(start.consume, around)
         self._projector.on_written = self._consumers.written
         self.writer.start()
         self.writer.on_commit = self._relay.wake
@@ -220,11 +224,11 @@ class Writing:
         self._projector.start()
         self._consumers.start()
 
-    def _projection_turn(self) -> Turn | None:
+    def _turn(self, group: str) -> Turn | None:
         """Kafka shares partitions out by itself, and on SQLite there is one process."""
         if self._start.kafka_bootstrap or self._database.embedded:
             return None
-        return Turn(GROUP, self._start.relay_owner, self._read, self.writer.call, lambda: datetime.now(UTC))
+        return Turn(group, self._start.relay_owner, self._read, self.writer.call, lambda: datetime.now(UTC))
 
     def stop(self) -> None:
         """Ends the loops after the round in hand, writes what waits and closes everything."""

@@ -62,6 +62,11 @@ async def _answer(request: Request, read: Callable[[Views], Any]) -> Response:
         return problem(409, "tenant_needed", f"Several tenants have it; add ?tenant= with one of {error}.")
     except _BadParameter as error:
         return problem(400, "parameter_invalid", str(error))
+    return answered(request, found)
+
+
+def answered(request: Request, found: Any) -> Response:
+    """What was found as JSON with its ETag, or that it has not changed since."""
     body = orjson.dumps(found)
     tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     if _has(request, tag):
