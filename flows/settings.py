@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 KIB, MIB = 1 << 10, 1 << 20
-Consumed = Literal["search"]
+Consumed = Literal["search", "alike"]
 """What TIFFIN_CONSUME may name."""
 
 
@@ -82,7 +82,9 @@ class Settings(BaseSettings):
         description="Redis, for limits that processes share and the copy of the views; empty: neither.",
     )
     consume: Annotated[tuple[Consumed, ...], NoDecode, BeforeValidator(_names)] = Field(
-        ("search",), description="What is made of events beside the views, separated by commas: search; none: nothing."
+        ("search", "alike"),
+        description="What is made of the catalogue's events, separated by commas: search, alike (suggested mappings); "
+        "none: nothing.",
     )
     search_url: SecretStr = Field(
         SecretStr(""),

@@ -628,7 +628,7 @@ normal_forms = Table(
     Column("brand", Text, nullable=False),
     Column("amount", Text, nullable=False),
     Column("unit", Text, nullable=False),
-    Column("count", Integer, nullable=False),
+    Column("pack", Integer, nullable=False),
     Column("codes", Text, nullable=False),
     Column("seen_at", Moment, nullable=False),
     PrimaryKeyConstraint("tenant", "owner", "kind", "id"),

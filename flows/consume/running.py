@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
@@ -24,12 +25,10 @@ from stores.database import Database
 from stores.views import Advance
 
 STOP_SECONDS: Final = 10.0
-NAMES: Final = ("search",)
-"""What TIFFIN_CONSUME may name."""
 
 
 class Options(NamedTuple):
-    """What is consumed, and where it goes. `names` are those of NAMES."""
+    """What is consumed, and where it goes. `names` are those that TIFFIN_CONSUME may name."""
 
     redis_url: str = ""
     names: tuple[str, ...] = ()
@@ -75,6 +74,12 @@ class Consumers:
             from flows.consume.reindex import GROUP
 
             self.by_name["search"] = _follower("search", GROUP, around, partial(_reindexer, options.search_url, around))
+
+        if "alike" in options.names:
+            from flows.consume.alike import GROUP, Normalizer
+
+            normalizer = partial(Normalizer, around.read, around.write, lambda: datetime.now(UTC))
+            self.by_name["alike"] = _follower("alike", GROUP, around, normalizer)
 
     @property
     def health(self) -> ConsumersHealth:

@@ -39,7 +39,7 @@ def upgrade() -> None:
         sa.Column("brand", sa.Text(), nullable=False),
         sa.Column("amount", sa.Text(), nullable=False),
         sa.Column("unit", sa.Text(), nullable=False),
-        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("pack", sa.Integer(), nullable=False),
         sa.Column("codes", sa.Text(), nullable=False),
         sa.Column("seen_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("tenant", "owner", "kind", "id"),
