@@ -24,6 +24,7 @@ _COMMANDS = {
     "backtest": ("cli.backtest", "backtest", "Run a new provider file over stored deliveries."),
     "tail": ("cli.tail", "tail", "Print the messages of a topic."),
     "view": ("cli.view", "view", "What stores and items are now."),
+    "search": ("cli.search", "search", "Find items, stores and categories by words."),
     "topics": ("cli.topics", "topics", "Create Kafka's topics, or check them."),
     "ledger": ("cli.ledger", "ledger", "Count deliveries and commands; the difference is 0."),
     "migrate": ("cli.upkeep", "migrate", "Bring the database's schema up to date."),

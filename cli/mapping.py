@@ -12,6 +12,7 @@ import click
 from cli.errors import InputProblem
 from cli.options import data_option, filter_options, json_option
 from cli.output import print_json, print_table
+from cli.suggestions import suggestions
 
 _COLUMNS = ("tenant", "provider", "kind", "external_id", "canonical_id")
 _MOST_SHOWN = 20
@@ -25,6 +26,9 @@ def mapping() -> None:
     Example:
       tiffin mapping missing
     """
+
+
+mapping.add_command(suggestions)
 
 
 def kinds() -> tuple[str, ...]:

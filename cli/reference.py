@@ -10,7 +10,7 @@ import click
 from prometheus_client.metrics_core import Metric
 
 from cli.main import tiffin
-from flows.metrics import GAUGES, SUMS, Metrics
+from flows.metrics import GAUGES, LEVELS, SUMS, Metrics
 from flows.settings import settings_page
 from schemas.generate import Files, main
 
@@ -70,7 +70,7 @@ def metrics() -> list[MetricRow]:
     told = Metrics()
     for name in GAUGES:
         told.watch(name, lambda: 0.0)
-    for name in SUMS:
+    for name in (*SUMS, *LEVELS):
         told.watch_each(name, lambda: {"": 0.0})
     told.answered("", "", "")
     told.written("", "", 1)

@@ -39,7 +39,7 @@ def store(id_: str, tenant: str, as_json: bool, data: Path | None) -> None:
     """
     from flows import views
 
-    found = _read(data, lambda c: views.menu(c, id_, tenant, limit=sys.maxsize - 1))
+    found = _read(data, lambda stored: views.menu(stored, id_, tenant, limit=sys.maxsize - 1))
     if as_json:
         print_json(found)
         return
@@ -66,7 +66,7 @@ def item(id_: str, tenant: str, as_json: bool, data: Path | None) -> None:
     """
     from flows import views
 
-    found = _read(data, lambda c: views.item(c, id_, tenant))
+    found = _read(data, lambda stored: views.item(stored, id_, tenant))
     if as_json:
         print_json(found)
         return
@@ -117,6 +117,90 @@ def rebuild(check: bool, as_json: bool, data: Path | None) -> None:
         sys.exit(1)
 
 
+@view.command("rebuild-copy")
+@click.option("--check", is_flag=True, help="Only compare; exit status 1 where the copy shows something else.")
+@json_option
+@data_option
+def rebuild_copy(check: bool, as_json: bool, data: Path | None) -> None:
+    """Makes the copy of the views in Redis again from SQL. Readers are served from SQL until it is there.
+
+    It heals by itself once Redis is back; this fills it at once, and with --check says whether it is right.
+
+    \b
+    Example:
+      tiffin view rebuild-copy
+    """
+    from cli.store import opened
+    from flows.consume import recopying
+    from stores.view_copy import CopyAway
+
+    with opened(data) as store:
+        url = store.settings.redis_url.get_secret_value()
+        if not url:
+            raise InputProblem("There is no copy: TIFFIN_REDIS_URL is not set.")
+        try:
+            if check:
+                found = recopying.compare(url, store.reading, _progress)
+            else:
+                found = recopying.rebuild(url, store.reading, store.writing, _progress)
+        except CopyAway as error:
+            raise InputProblem(f"Redis does not answer ({error}). See: tiffin doctor") from None
+        except recopying.CopyMissing:
+            raise InputProblem("No copy is in step with SQL now. Make it: tiffin view rebuild-copy") from None
+    if as_json:
+        print_json(found._asdict())
+    else:
+        said = f"{found.different} differ" if check else "copied"
+        click.echo(f"{found.entities} entities of {found.owners} stores' and merchants' views: {said}")
+    if found.different:
+        sys.exit(1)
+
+
+@view.command("rebuild-search")
+@json_option
+@data_option
+def rebuild_search(as_json: bool, data: Path | None) -> None:
+    """Makes the search index again from the views. Searches find the old one until it is done.
+
+    \b
+    Example:
+      tiffin view rebuild-search
+    """
+    from bus import open_bus
+    from cli.store import opened
+    from flows.consume.reindex import Where, open_index, rebuild
+    from stores.search.index import SearchAway
+
+    with opened(data) as store:
+        settings = store.settings
+        where = Where(settings.search_url.get_secret_value(), settings.embedded, settings.data)
+        index = open_index(where, store.writing, write=True)
+        try:
+            count = rebuild(
+                index,
+                lambda: open_bus(settings.kafka_bootstrap, settings.data, settings.kafka_settings),
+                store.reading,
+                told=_counted,
+            )
+        except SearchAway as error:
+            raise InputProblem(f"The search index does not answer: {error}. See: TIFFIN_SEARCH_URL") from None
+        finally:
+            index.close()
+    if as_json:
+        print_json({"documents": count})
+    else:
+        click.echo(f"{count} documents")
+
+
+def _counted(docs: Any) -> Any:
+    with _progress(docs) as shown:
+        yield from shown
+
+
+def _progress(rows: Any) -> Any:
+    return click.progressbar(rows, label="filling", show_pos=True, file=sys.stderr, hidden=not sys.stderr.isatty())
+
+
 @view.command()
 @data_option
 def rewind(data: Path | None) -> None:
@@ -138,10 +222,11 @@ def rewind(data: Path | None) -> None:
 def _read(data: Path | None, job: Any) -> Any:
     from cli.store import opened
     from flows.views import TenantNeeded, UnknownId
+    from stores.view_sources import SqlViews
 
     try:
         with opened(data) as store, store.reading() as transaction:
-            return job(transaction)
+            return job(SqlViews(transaction))
     except UnknownId as error:
         raise InputProblem(f"No view knows {error}. Canonical ids are listed by: tiffin mapping list") from None
     except TenantNeeded as error:

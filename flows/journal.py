@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Hashable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -274,6 +275,10 @@ class Journal:
         """Runs a read on a connection of its own, blocking this thread."""
         with self._database.engine.connect() as connection:
             return job(connection)
+
+    def connected(self) -> AbstractContextManager[Transaction]:
+        """A connection of its own, for reading in a thread."""
+        return self._database.engine.connect()
 
     async def read(self, job: Callable[[Transaction], T]) -> T:
         with _reported:

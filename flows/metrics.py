@@ -9,7 +9,12 @@ from itertools import accumulate
 from typing import Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
-from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
@@ -45,8 +50,16 @@ GAUGES = {
 SUMS = {
     "views_commands": ("result", "Commands that the views took in, by what came of them."),
     "fetches": ("result", "Requests to providers for pages, by what came of them."),
+    "view_reads": ("source", "Readings of the views over HTTP, from their copy or from SQL."),
+    "consumer_done": ("consumer", "Messages (of the copy: entities) that a consumer of views and events has done."),
 }
 """The same for `tiffin_<name>_total` with one label: the label, and what it tells."""
+
+LEVELS = {
+    "consumer_behind": ("consumer", "Messages (of the copy: entities) that a consumer has not yet done."),
+    "consumer_backing_off": ("consumer", "1 while a consumer waits after a failure."),
+}
+"""The same for gauges `tiffin_<name>` with one label."""
 
 _SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 
@@ -164,17 +177,26 @@ class Metrics:
         Gauge(f"tiffin_{name}", GAUGES[name], registry=self.registry).set_function(value)
 
     def watch_each(self, name: str, values: Callable[[], Mapping[str, float]]) -> None:
-        """Says how one of the SUMS is read."""
-        label, says = SUMS[name]
-        self.registry.register(_Watched(f"tiffin_{name}", says, label, values))
+        """Says how one of the SUMS or LEVELS is read."""
+        label, says = (SUMS | LEVELS)[name]
+        family = CounterMetricFamily if name in SUMS else GaugeMetricFamily
+        self.registry.register(_Watched(family, f"tiffin_{name}", says, label, values))
 
 
 class _Watched(Collector):
-    def __init__(self, name: str, help_: str, label: str, values: Callable[[], Mapping[str, float]]) -> None:
+    def __init__(
+        self,
+        family: type[CounterMetricFamily | GaugeMetricFamily],
+        name: str,
+        help_: str,
+        label: str,
+        values: Callable[[], Mapping[str, float]],
+    ) -> None:
+        self._family = family
         self._name, self._help, self._label, self._values = name, help_, label, values
 
     def collect(self) -> Iterable[Metric]:
-        family = CounterMetricFamily(self._name, self._help, labels=(self._label,))
+        family = self._family(self._name, self._help, labels=(self._label,))
         for value, count in self._values().items():
             family.add_metric((value,), count)
         return (family,)

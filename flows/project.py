@@ -111,6 +111,7 @@ class Projector:
         self._consumer: Consumer | None = None
         self._next: dict[int, int] = {}
         self._failures = 0
+        self.on_written: Callable[[Sequence[Advance], Sequence[Entity]], None] = lambda _moves, _entities: None
         self._health = ProjectionHealth()
         self._waking, self._stopping = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="projection", daemon=True)
@@ -191,6 +192,7 @@ class Projector:
             raise Moved("another projector, a rewind or a rebuild has moved the offsets")
         self._next.update({move.partition: move.after for move in batch.moves})
         tracing.passed("project", (message.value for message in messages), began)
+        self.on_written(batch.moves, batch.entities)
         if batch.results[UNREADABLE]:
             self._log.warning("commands_unreadable", count=batch.results[UNREADABLE])
         self._health = dataclasses.replace(

@@ -13,6 +13,7 @@ from engine.questions import Question, may_ask, not_allowed, not_known
 from engine.views import Entity
 from flows import views as shown
 from stores import mappings, views
+from stores.view_sources import SqlViews
 
 Names = Mapping[tuple[str, str], str]
 """External ids by (kind, canonical id)."""
@@ -46,7 +47,7 @@ def _store(transaction: Transaction, connection: Connection, question: Question)
 
 
 def _status(transaction: Transaction, connection: Connection, question: Question, store: str) -> dict[str, Any] | None:
-    found = shown.store_status(transaction, connection.tenant, store)
+    found = shown.store_status(SqlViews(transaction), connection.tenant, store)
     if found is None:
         return None
     if connection.merchant and found.pop("merchant_id") != connection.merchant:

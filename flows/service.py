@@ -7,7 +7,7 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import schemas
 from flows import tracing
@@ -17,6 +17,8 @@ from flows.answering import Answering
 from flows.attempts import Attempts
 from flows.certificates import Certificates
 from flows.connections import Directory
+from flows.consume.health import ConsumerHealth
+from flows.consume.running import Options
 from flows.folder import FolderLock
 from flows.importing.jobs import Importer
 from flows.importing.sources import EXPANDED_TIMES
@@ -37,8 +39,14 @@ from flows.settings import Settings
 from flows.shared_limits import SharedLimits
 from flows.shares import Shares
 from flows.traced_metrics import TracedMetrics
+from flows.view_reading import ViewReading
 from flows.writer_client import WriterClient
 from flows.writer_process import Start, WriterHere
+
+if TYPE_CHECKING:
+    from engine.search_terms import Question
+    from flows.searching import Searching
+    from stores.search.index import Hit
 
 _log = logger("tiffin.service")
 _PATIENCE_SECONDS = 1.0
@@ -73,6 +81,7 @@ class Service:
         self.gate = Gate(settings.body_bytes)
         self.limits = Limits(settings.rate_connection, settings.rate_address, settings.rate_burst)
         self._shared: SharedLimits | None = None
+        self._searching: Searching | None = None
         self.owner = secrets.token_hex(8)
         self.admin_keys = AdminKeys(
             settings.admin_key, lambda job: self.journal.read(job), lambda job: self.journal.write(job), clock
@@ -118,6 +127,7 @@ class Service:
         self.journal = Journal(settings, self.owner, self._clock, box, self.writer)
         self._objects = Answering(self.journal.objects.ping) if settings.object_store_url else None
         await self.journal.start(self.providers.values())
+        self.views = ViewReading(self.journal, settings.redis_url.get_secret_value())
         self.directory = Directory(self.journal.connections_marker, self.journal.connections)
         self.attempts = Attempts(
             self.journal,
@@ -177,6 +187,7 @@ class Service:
             "embedded" if settings.embedded else self.owner,
             settings.log_level,
             settings.kafka_settings,
+            Options(settings.redis_url.get_secret_value(), settings.consume, settings.search_url.get_secret_value()),
         )
         if not self._apart:
             return WriterHere(start, max_rows=settings.queue_rows, max_bytes=settings.queue_bytes)
@@ -194,11 +205,15 @@ class Service:
             )
             self.metrics.watch("views_events", lambda: writer.projection.events)
             self.metrics.watch_each("views_commands", lambda: writer.projection.results)
+            self.metrics.watch_each("consumer_behind", lambda: _each(writer, lambda one: one.behind))
+            self.metrics.watch_each("consumer_backing_off", lambda: _each(writer, lambda one: one.backing_off))
+            self.metrics.watch_each("consumer_done", lambda: _each(writer, lambda one: one.done))
         refreshing = Refreshing(
             self.settings, self.owner, self.providers, self.directory, self.journal, self.receiver, self._clock
         )
         self.metrics.watch("fetch_behind", lambda: refreshing.behind)
         self.metrics.watch_each("fetches", lambda: refreshing.results)
+        self.metrics.watch_each("view_reads", lambda: dict(self.views.counts))
         loop = asyncio.get_running_loop()
         retention = Retention(
             self.journal.write,
@@ -287,6 +302,11 @@ class Service:
             self.attempts.close()
         if hasattr(self, "importer"):
             self.importer.close()
+        if hasattr(self, "views"):
+            self.views.close()
+        if self._searching is not None:
+            self._searching.close()
+            self._searching = None
         if hasattr(self, "journal"):
             await self.journal.stop()
         if self._lock is not None:
@@ -294,6 +314,23 @@ class Service:
             self._lock = None
         if self.settings.traces:
             await asyncio.to_thread(tracing.stop)
+
+    @property
+    def searches(self) -> bool:
+        """Whether an index is kept that can be searched."""
+        return "search" in self.settings.consume
+
+    async def search(self, question: Question) -> list[Hit]:
+        """See flows.searching."""
+        # Imported here because a server that nobody searches has no use for it.
+        from flows.consume.reindex import Where
+        from flows.searching import Searching
+
+        if self._searching is None:
+            settings = self.settings
+            where = Where(settings.search_url.get_secret_value(), settings.embedded, settings.data)
+            self._searching = Searching(where, self.journal)
+        return await self._searching.search(question)
 
     async def dependencies(self) -> dict[str, str]:
         """`ok`, or a few words on what is wrong, for the database, the bus, the views and what else is set up."""
@@ -324,6 +361,10 @@ class Service:
     async def state_counts(self) -> dict[str, int]:
         """The number of deliveries by state."""
         return await self.journal.state_counts()
+
+
+def _each(writer: WriterHere | WriterClient, of: Callable[[ConsumerHealth], float]) -> dict[str, float]:
+    return {name: of(health) for name, health in writer.consumers.by_name.items()}
 
 
 def _said(projection: ProjectionHealth) -> str:

@@ -7,12 +7,15 @@ import types
 import typing
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 KIB, MIB = 1 << 10, 1 << 20
+Consumed = Literal["search", "alike"]
+"""What TIFFIN_CONSUME may name."""
 
 
 def _networks(value: object) -> object:
@@ -21,6 +24,13 @@ def _networks(value: object) -> object:
     if not isinstance(parts, list | tuple):
         raise ValueError("a list of CIDR blocks separated by commas is expected")
     return tuple(str(ipaddress.ip_network(part)) for part in parts)
+
+
+def _names(value: object) -> object:
+    """Names separated by commas; `none` for no name."""
+    if not isinstance(value, str):
+        return value
+    return () if value == "none" else tuple(value.replace(",", " ").split())
 
 
 def _without_slash(value: object) -> object:
@@ -48,7 +58,7 @@ class Settings(BaseSettings):
     database_pool: int = Field(
         8,
         ge=2,
-        description="Connections to PostgreSQL in a process's pool; a serving one has up to 7 more.",
+        description="Connections to PostgreSQL in a process's pool; a serving one has up to 10 more.",
     )
     kafka_bootstrap: str = Field("", description="Kafka's host:port list; empty: the embedded log in the data folder.")
     kafka_options: SecretStr = Field(
@@ -68,7 +78,17 @@ class Settings(BaseSettings):
     )
     object_body: int = Field(MIB, ge=0, description="Bodies above this many bytes are stored as objects at once.")
     redis_url: SecretStr = Field(
-        SecretStr(""), description="Redis, through which processes share limits; empty: each counts for itself."
+        SecretStr(""),
+        description="Redis, for limits that processes share and the copy of the views; empty: neither.",
+    )
+    consume: Annotated[tuple[Consumed, ...], NoDecode, BeforeValidator(_names)] = Field(
+        ("search", "alike"),
+        description="What is made of the catalogue's events, separated by commas: search, alike (suggested mappings); "
+        "none: nothing.",
+    )
+    search_url: SecretStr = Field(
+        SecretStr(""),
+        description="OpenSearch for GET /v1/search: https://user:password@host:9200/index; empty: the database's own.",
     )
     rate_connection: float = Field(
         0.0, ge=0, description="Requests a second of one connection; beyond it they get busy; 0: no limit."
@@ -151,6 +171,14 @@ class Settings(BaseSettings):
         if self.body_bytes < self.max_body:
             raise ValueError("TIFFIN_BODY_BYTES must be at least TIFFIN_MAX_BODY")
         return self
+
+    @field_validator("search_url")
+    @classmethod
+    def _http(cls, value: SecretStr) -> SecretStr:
+        parts = urlsplit(value.get_secret_value())
+        if value.get_secret_value() and (parts.scheme not in ("http", "https") or not parts.hostname):
+            raise ValueError("a URL that begins with http:// or https:// is expected")
+        return value
 
     @field_validator("kafka_options")
     @classmethod

@@ -1,4 +1,7 @@
-"""What readers see of the views: a store's availability, its menu, an item. JSON values only."""
+"""What readers see of the views: a store's availability, its menu, an item. JSON values only.
+
+`views` is where they are read: in SQL, or in their copy.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection
-
 from engine.views import Entity
-from stores import views
+from stores.view_sources import Views
 
 PAGE = 500
 _KINDS = ("addon", "item", "variant")
@@ -28,16 +29,16 @@ class TenantNeeded(Exception):
 
 
 def availability(
-    connection: Connection, store: str, tenant: str = "", after: tuple[str, str] = ("", ""), limit: int = PAGE
+    views: Views, store: str, tenant: str = "", after: tuple[str, str] = ("", ""), limit: int = PAGE
 ) -> dict[str, Any]:
     """What can be sold in a store, by kind and id; `next` is what the next page comes after, null on the last.
 
     `store` may be a merchant's id, for what holds in all its stores. Raises UnknownId and TenantNeeded.
     """
-    tenant = _tenant(connection, store, tenant)
-    found = views.of_owner(connection, "availability", tenant, store, after=after, limit=limit + 1)
+    tenant = _tenant(views, store, tenant)
+    found = views.of_owner("availability", tenant, store, after=after, limit=limit + 1)
     page = found[:limit]
-    named = _names(connection, tenant, store, page)
+    named = _names(views, tenant, store, page)
     return {
         "tenant": tenant,
         "store_id": store,
@@ -46,31 +47,31 @@ def availability(
     }
 
 
-def menu(connection: Connection, store: str, tenant: str = "", after: str = "", limit: int = PAGE) -> dict[str, Any]:
+def menu(views: Views, store: str, tenant: str = "", after: str = "", limit: int = PAGE) -> dict[str, Any]:
     """A store with its categories, items (with variants) and addon groups (with addons).
 
     What is retired or was never told of by an upsert is left out. Pages go by items; categories and addon
     groups come with the first. Raises UnknownId and TenantNeeded.
     """
-    tenant = _tenant(connection, store, tenant)
+    tenant = _tenant(views, store, tenant)
     start = ("item", after) if after else ("", "")
-    found = views.of_owner(connection, "catalogue", tenant, store, ["item"], after=start, limit=limit + 1)
+    found = views.of_owner("catalogue", tenant, store, ["item"], after=start, limit=limit + 1)
     page = found[:limit]
-    sizes = _shown(views.variants_of(connection, tenant, store, [item.key.id for item in page]))
-    sold = _sold(connection, [*page, *sizes])
+    sizes = _shown(views.variants_of(tenant, store, [item.key.id for item in page]))
+    sold = _sold(views, [*page, *sizes])
     variants = defaultdict(list)
     for variant in sizes:
         variants[variant.fields["item_id"]].append(described(variant, sold))
     head: dict[str, Any] = {"tenant": tenant, "store_id": store}
     if not after:
-        head.update(_head(connection, tenant, store))
+        head.update(_head(views, tenant, store))
     items = [{**described(item, sold), "variants": variants.get(item.key.id, [])} for item in _shown(page)]
     return {**head, "items": items, "next": page[-1].key.id if len(found) > limit else None}
 
 
-def item(connection: Connection, id: str, tenant: str = "") -> dict[str, Any]:
+def item(views: Views, id: str, tenant: str = "") -> dict[str, Any]:
     """An item, variant or addon, wherever it is sold, also what was retired. Raises UnknownId."""
-    found = views.by_id(connection, id, _KINDS, tenant)
+    found = views.by_id(id, _KINDS, tenant)
     if not found:
         raise UnknownId(id)
     sold = {(e.key.tenant, e.key.owner, e.key.kind): e for e in found if e.key.view == "availability"}
@@ -95,14 +96,14 @@ def item(connection: Connection, id: str, tenant: str = "") -> dict[str, Any]:
     return {"id": id, "places": places}
 
 
-def store_status(connection: Connection, tenant: str, store: str) -> dict[str, Any] | None:
+def store_status(views: Views, tenant: str, store: str) -> dict[str, Any] | None:
     """A store with its merchant and its status, as far as known; None where no view knows it."""
-    found = views.of_owner(connection, "catalogue", tenant, store, ["store"])
+    found = views.of_owner("catalogue", tenant, store, ["store"])
     return next(({"merchant_id": e.merchant_id, **_store(e)} for e in found if e.key.id == store), None)
 
 
-def _tenant(connection: Connection, owner: str, tenant: str) -> str:
-    tenants = views.tenants_of(connection, owner)
+def _tenant(views: Views, owner: str, tenant: str) -> str:
+    tenants = views.tenants_of(owner)
     if not tenants or (tenant and tenant not in tenants):
         raise UnknownId(owner)
     if not tenant and len(tenants) > 1:
@@ -110,18 +111,18 @@ def _tenant(connection: Connection, owner: str, tenant: str) -> str:
     return tenant or tenants[0]
 
 
-def _sold(connection: Connection, told: Iterable[Entity]) -> dict[tuple[str, str], Entity]:
+def _sold(views: Views, told: Iterable[Entity]) -> dict[tuple[str, str], Entity]:
     """What is known of the availability of these, by (kind, id)."""
-    found = views.load(connection, [entity.key._replace(view="availability") for entity in told])
+    found = views.load([entity.key._replace(view="availability") for entity in told])
     return {(key.kind, key.id): entity for key, entity in found.items()}
 
 
-def _head(connection: Connection, tenant: str, store: str) -> dict[str, Any]:
-    rest = views.of_owner(connection, "catalogue", tenant, store, ["store", "category", "addon_group", "addon"])
+def _head(views: Views, tenant: str, store: str) -> dict[str, Any]:
+    rest = views.of_owner("catalogue", tenant, store, ["store", "category", "addon_group", "addon"])
     by_kind: dict[str, list[Entity]] = defaultdict(list)
     for entity in rest:
         by_kind[entity.key.kind].append(entity)
-    sold = _sold(connection, by_kind["addon"])
+    sold = _sold(views, by_kind["addon"])
     addons = {addon.key.id: described(addon, sold) for addon in _shown(by_kind["addon"])}
     return {
         "store": next((_store(entity) for entity in by_kind["store"]), None),
@@ -188,11 +189,9 @@ def _availability(entity: Entity) -> dict[str, Any]:
     }
 
 
-def _names(
-    connection: Connection, tenant: str, store: str, page: list[Entity]
-) -> dict[tuple[str, str], dict[str, Any]]:
+def _names(views: Views, tenant: str, store: str, page: list[Entity]) -> dict[tuple[str, str], dict[str, Any]]:
     keys = [entity.key._replace(view="catalogue") for entity in page]
-    found = views.load(connection, keys)
+    found = views.load(keys)
     return {
         (key.kind, key.id): {name: entity.fields[name] for name in ("name", "sku") if entity.fields.get(name)}
         for key, entity in found.items()

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Connection
 
+from flows.consume.health import ConsumersHealth
 from flows.logging import logger
 from flows.project import ProjectionHealth
 from flows.relay import RelayHealth
@@ -66,6 +67,7 @@ class WriterClient:
         self._restarting: asyncio.Task[None] | None = None
         self.health = RelayHealth()
         self.projection = ProjectionHealth()
+        self.consumers = ConsumersHealth({})
 
     async def open(self) -> None:
         """Raises WriterNotStarted."""
@@ -181,6 +183,8 @@ class WriterClient:
                 self.health = result
             elif isinstance(result, ProjectionHealth):
                 self.projection = result
+            elif isinstance(result, ConsumersHealth):
+                self.consumers = result
             elif self._ready is not None and not self._ready.done():
                 self._ready.set_result(result)
 

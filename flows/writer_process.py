@@ -7,7 +7,8 @@ The serving process talks to it over a socket, in frames of a length (4 bytes, b
 `stores.wire` makes of a list of (number, entry or answer):
 
     →  0: Start, once; then numbered entries, Flight | Conclusion | Job
-    ←  0: Ready, once; then answers by number, each list after its commit; 0: RelayHealth, ProjectionHealth
+    ←  0: Ready, once; then answers by number, each list after its commit; 0: RelayHealth, ProjectionHealth,
+                                                                              ConsumersHealth
 
 The end of the stream is the order to stop: what was read is written, then the process ends. So nothing that
 the serving process handed over is lost when it is killed.
@@ -36,6 +37,8 @@ from sqlalchemy import Connection
 from bus import Bus, BusUnavailable, open_bus
 from bus.consumers import open_consumer
 from bus.topics import CATALOG_COMMANDS, INTEGRATION_FAILURES
+from flows.consume.health import ConsumersHealth
+from flows.consume.running import Around, Consumers, Options
 from flows.failure_relay import FailureRelay
 from flows.logging import configure_logging, logger
 from flows.project import GROUP, ProjectionHealth, Projector
@@ -51,8 +54,8 @@ LENGTH = struct.Struct("!I")
 _HEALTH_SECONDS = 0.25
 _STOP_SECONDS = 10.0
 _TURN_SECONDS = 0.0005
-_POOL = 4
-"""One connection writes, one reads for the relay."""
+_POOL = 7
+"""One connection writes; the relays, the projection and the consumers read on one each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,7 @@ class Start:
     relay_owner: str
     log_level: str
     kafka_settings: Mapping[str, str] = field(default_factory=dict)
+    consume: Options = field(default_factory=Options)
 
 
 class Ready(NamedTuple):
@@ -112,7 +116,7 @@ class Outbound:
         with self._turn, suppress(OSError):
             self._sock.sendall(frame(answers))
 
-    def tell(self, what: Ready | RelayHealth | ProjectionHealth) -> None:
+    def tell(self, what: Ready | RelayHealth | ProjectionHealth | ConsumersHealth) -> None:
         self.send([(0, wire.pack_answer(what, None))])
 
     def settle(self, entries: list[Entry]) -> None:
@@ -148,6 +152,7 @@ class Writing:
         self._relay: Relay | None = None
         self._failures: FailureRelay | None = None
         self._projector: Projector | None = None
+        self._consumers: Consumers | None = None
 
     @property
     def health(self) -> RelayHealth:
@@ -156,6 +161,10 @@ class Writing:
     @property
     def projection(self) -> ProjectionHealth:
         return ProjectionHealth() if self._projector is None else self._projector.health
+
+    @property
+    def consumers(self) -> ConsumersHealth:
+        return ConsumersHealth({}) if self._consumers is None else self._consumers.health
 
     def start(self) -> None:
         """Raises BusUnavailable."""
@@ -200,25 +209,34 @@ class Writing:
             jitter=random.random,
             log=projection_log,
             busy=Busy(lambda: self.writer.written, monotonic),
-            turn=self._projection_turn(),
+            turn=self._turn(GROUP),
         )
+        around = Around(
+            start.kafka_bootstrap, start.kafka_settings, start.data, self._database, self._read, self.writer.call,
+            lambda: Busy(lambda: self.writer.written, monotonic), self._turn,
+        )  # fmt: skip
+        self._consumers = Consumers(start.consume, around)
+        self._projector.on_written = self._consumers.written
         self.writer.start()
         self.writer.on_commit = self._relay.wake
         self._relay.on_moved = self._projector.wake
         self._relay.start()
         self._failures.start()
         self._projector.start()
+        self._consumers.start()
 
-    def _projection_turn(self) -> Turn | None:
+    def _turn(self, group: str) -> Turn | None:
         """Kafka shares partitions out by itself, and on SQLite there is one process."""
         if self._start.kafka_bootstrap or self._database.embedded:
             return None
-        return Turn(GROUP, self._start.relay_owner, self._read, self.writer.call, lambda: datetime.now(UTC))
+        return Turn(group, self._start.relay_owner, self._read, self.writer.call, lambda: datetime.now(UTC))
 
     def stop(self) -> None:
         """Ends the loops after the round in hand, writes what waits and closes everything."""
         if self._projector is not None:
             self._projector.stop(_STOP_SECONDS)
+        if self._consumers is not None:
+            self._consumers.stop()
         if self._failures is not None:
             self._failures.stop(_STOP_SECONDS)
         if self._relay is not None:
@@ -255,6 +273,10 @@ class WriterHere:
     def projection(self) -> ProjectionHealth:
         return self._writing.projection
 
+    @property
+    def consumers(self) -> ConsumersHealth:
+        return self._writing.consumers
+
     async def open(self) -> None:
         try:
             await asyncio.to_thread(self._writing.start)
@@ -290,11 +312,14 @@ def serve(sock: socket.socket) -> None:
 def _tell_health(writing: Writing, outbound: Outbound, stopping: threading.Event) -> None:
     relay: RelayHealth | None = None
     projection: ProjectionHealth | None = None
+    consumers: ConsumersHealth | None = None
     while not stopping.wait(_HEALTH_SECONDS):
         if (health := writing.health) != relay:
             outbound.tell(relay := health)
         if (seen := writing.projection) != projection:
             outbound.tell(projection := seen)
+        if (consume := writing.consumers) != consumers:
+            outbound.tell(consumers := consume)
 
 
 def main() -> None:

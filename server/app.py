@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from flows.journal import StoreUnavailable
 from flows.logging import logger
 from flows.service import Service
-from server import jobs, views
+from server import jobs, search, views
 from server.admin import AdminKey
 from server.files import Files
 from server.front_page import front_page
@@ -41,6 +41,7 @@ def create_app(service: Service) -> ASGIApp:
             Route("/", front, methods=["GET"]),
             Route("/v1/deliveries/{id}", delivery, methods=["GET"]),
             *views.ROUTES,
+            *search.ROUTES,
             *jobs.ROUTES,
             Route("/healthz", healthz, methods=["GET"]),
             Route("/readyz", readyz, methods=["GET"]),

@@ -8,6 +8,7 @@ from typing import Any
 from engine.decoding.media_types import media_type_of
 from engine.model import Feed, Handshake, Provider
 from engine.routes import PLACEHOLDER
+from engine.search_terms import KINDS
 
 _VERDICT_STATUS = (("accepted", 200), ("unauthorized", 401), ("busy", 503), ("unavailable", 503))
 
@@ -142,6 +143,7 @@ def _fixed_paths() -> Mapping[str, Any]:
         "/v1/stores/{id}/availability": {"get": _view("What can be sold in a store", "The store's id.", paged=True)},
         "/v1/stores/{id}/menu": {"get": _view("A store's menu and status", "The store's id.", paged=True)},
         "/v1/items/{id}": {"get": _view("An item, variant or addon in every store", "Its id.")},
+        "/v1/search": {"get": _search()},
         **_imports(guarded),
         "/healthz": {"get": {"summary": "Whether the process runs", "responses": ok}},
         "/readyz": {
@@ -245,6 +247,33 @@ def _view(summary: str, id_: str, *, paged: bool = False) -> dict[str, Any]:
         },
         "security": [{"admin": []}],
     }
+
+
+def _search() -> dict[str, Any]:
+    text = {"type": "string"}
+    query = [
+        ("q", "Words, or beginnings of words: of names, SKUs, barcodes, brands, descriptions and tags.", True, text),
+        ("tenant", "Needed where there are several.", False, text),
+        ("store", "Only of this store, or only of this merchant what holds in all its stores.", False, text),
+        ("kind", "Only of this kind.", False, {"enum": list(KINDS)}),
+        ("limit", "The most hits of a page, up to 100.", False, {"type": "integer"}),
+        ("after", "The `next` of the page before.", False, text),
+    ]
+    view = _view("Entities of the catalogue by words, the best first", "")
+    return {
+        **view,
+        "parameters": [
+            *({"name": n, "in": "query", "description": d, "required": needed, "schema": schema}
+              for n, d, needed, schema in query),
+            view["parameters"][-1],
+        ],
+        "responses": {
+            **view["responses"],
+            "404": {"description": "No index is kept here."},
+            "409": {"description": "There are several tenants: say which."},
+            "503": {"description": "The index does not answer."},
+        },
+    }  # fmt: skip
 
 
 def _path_parameter(name: str, description: str) -> dict[str, Any]:

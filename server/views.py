@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -16,6 +15,7 @@ from flows import views
 from flows.service import Service
 from flows.views import PAGE, TenantNeeded, UnknownId
 from server.problem_documents import problem
+from stores.view_sources import Views
 
 MOST = 2000
 
@@ -27,9 +27,9 @@ class _BadParameter(Exception):
 async def availability(request: Request) -> Response:
     store, tenant = request.path_params["id"], request.query_params.get("tenant", "")
 
-    def read(connection: Connection) -> Any:
+    def read(stored: Views) -> Any:
         kind, _, id = request.query_params.get("after", "").partition(":")
-        return views.availability(connection, store, tenant, (kind, id), _limit(request))
+        return views.availability(stored, store, tenant, (kind, id), _limit(request))
 
     return await _answer(request, read)
 
@@ -37,12 +37,12 @@ async def availability(request: Request) -> Response:
 async def menu(request: Request) -> Response:
     store, tenant = request.path_params["id"], request.query_params.get("tenant", "")
     after = request.query_params.get("after", "")
-    return await _answer(request, lambda c: views.menu(c, store, tenant, after, _limit(request)))
+    return await _answer(request, lambda stored: views.menu(stored, store, tenant, after, _limit(request)))
 
 
 async def item(request: Request) -> Response:
     id, tenant = request.path_params["id"], request.query_params.get("tenant", "")
-    return await _answer(request, lambda c: views.item(c, id, tenant))
+    return await _answer(request, lambda stored: views.item(stored, id, tenant))
 
 
 ROUTES = [
@@ -52,16 +52,21 @@ ROUTES = [
 ]
 
 
-async def _answer(request: Request, read: Callable[[Connection], Any]) -> Response:
+async def _answer(request: Request, read: Callable[[Views], Any]) -> Response:
     service: Service = request.app.state.service
     try:
-        found = await service.journal.read(read)
+        found = await service.views.read(read)
     except UnknownId:
         return problem(404, "entity_unknown", "No view knows this id.")
     except TenantNeeded as error:
         return problem(409, "tenant_needed", f"Several tenants have it; add ?tenant= with one of {error}.")
     except _BadParameter as error:
         return problem(400, "parameter_invalid", str(error))
+    return answered(request, found)
+
+
+def answered(request: Request, found: Any) -> Response:
+    """What was found as JSON with its ETag, or that it has not changed since."""
     body = orjson.dumps(found)
     tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     if _has(request, tag):

@@ -74,5 +74,5 @@ def _room(connection: Connection, database: Database, most: int) -> list[Weaknes
     return []
 
 
-SERVING_CONNECTIONS = 7
-"""What a worker process may use beside its pool: three for hot reads, four of its writer."""
+SERVING_CONNECTIONS = 10
+"""What a worker process may use beside its pool: three for hot reads, seven of its writer."""

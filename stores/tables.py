@@ -512,6 +512,16 @@ projections = Table(
 )
 """How far each projection has read each partition: the offset that comes next."""
 
+copies = Table(
+    "copies",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("namespace", Text, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+)
+"""Copies of the views that stand elsewhere: how this installation's is named there, and a number that rises when the
+views were replaced, so that versions of before say nothing any more."""
+
 members = Table(
     "members",
     metadata,
@@ -655,3 +665,64 @@ fetch_pages = Table(
     Index("fetch_pages_by_job", "job", "number"),
 )
 """The deliveries that the pages of a fetch became: of a poll, those of its latest turn."""
+normal_forms = Table(
+    "normal_forms",
+    metadata,
+    Column("tenant", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("words", Text, nullable=False),
+    Column("brand", Text, nullable=False),
+    Column("amount", Text, nullable=False),
+    Column("unit", Text, nullable=False),
+    Column("pack", Integer, nullable=False),
+    Column("codes", Text, nullable=False),
+    Column("seen_at", Moment, nullable=False),
+    PrimaryKeyConstraint("tenant", "owner", "kind", "id"),
+    Index("normal_forms_by_id", "id", "kind"),
+    sqlite_with_rowid=False,
+)
+"""Items as they are compared: see engine.normal_forms. `codes` is a JSON list of barcodes."""
+
+alike_blocks = Table(
+    "alike_blocks",
+    metadata,
+    Column("tenant", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("block", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("id", Text, nullable=False),
+    PrimaryKeyConstraint("tenant", "kind", "block", "source", "owner", "id"),
+    Index("alike_blocks_by_id", "id", "tenant", "owner", "kind"),
+    sqlite_with_rowid=False,
+)
+"""What items are found by that are worth comparing. `source` is the provider and the owner: one source has none."""
+
+mapping_suggestions = Table(
+    "mapping_suggestions",
+    metadata,
+    Column("id", _Serial, primary_key=True, autoincrement=True),
+    Column("tenant", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("within", Text, nullable=False),
+    Column("external_id", Text, nullable=False),
+    Column("current_id", Text, nullable=False),
+    Column("suggested_id", Text, nullable=False),
+    Column("score", Integer, nullable=False),
+    Column("because", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("made_at", Moment, nullable=False),
+    Column("decided_at", Moment),
+    Column("decided_by", Text, nullable=False),
+    Index("mapping_suggestions_open", "state", "tenant", "score"),
+    Index(
+        "mapping_suggestions_once", "tenant", "kind", "provider", "external_id", "within", "suggested_id", unique=True
+    ),
+    # An operator names a suggestion by its id: SQLite must not give it to another.
+    sqlite_autoincrement=True,
+)
+"""External ids that are likely to be another canonical id. `state`: open, accepted or rejected."""

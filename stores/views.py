@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from engine.views.entities import packed_marks, unpacked_marks
 from stores.database import put_rows
 from stores.outbox import ROW_COMMANDS, pack
 from stores.shards import shard_of
-from stores.tables import applied, entities, outbox, projections
+from stores.tables import applied, copies, entities, outbox, projections
 
 NAME = "views"
 CHUNK = 200
@@ -25,6 +25,14 @@ _KEY = (entities.c.view, entities.c.tenant, entities.c.owner, entities.c.kind, e
 
 class Moved(Exception):
     """Another projector, or an operator, has moved a partition's offset: what was worked out is void."""
+
+
+class Owner(NamedTuple):
+    """A store or merchant in one of the views."""
+
+    view: str
+    tenant: str
+    owner: str
 
 
 class Mark(NamedTuple):
@@ -73,23 +81,34 @@ def result_of(connection: Connection, id: str, commandkey: str) -> str | None:
     return connection.scalar(select(applied.c.result).where(*mine))
 
 
-def offsets(connection: Connection, *, lock: bool = False) -> dict[int, int]:
-    """The offset that comes next, by partition; `lock` keeps them there until the end of the transaction."""
-    rows = select(projections.c.partition, projections.c.next).where(projections.c.name == NAME)
+def offsets(connection: Connection, *, lock: bool = False, name: str = NAME) -> dict[int, int]:
+    """The offset that comes next of a reader of the bus, by partition.
+
+    `lock` keeps them there until the end of the transaction.
+    """
+    rows = select(projections.c.partition, projections.c.next).where(projections.c.name == name)
     rows = rows.with_for_update() if lock else rows
     return {row.partition: row.next for row in connection.execute(rows)}
 
 
-def advance(connection: Connection, moves: Iterable[Advance]) -> None:
+def advance(connection: Connection, moves: Iterable[Advance], *, name: str = NAME) -> None:
     """Moves offsets that stand where they are believed to. Raises Moved."""
     for partition, before, after in moves:
-        mine = (projections.c.name == NAME, projections.c.partition == partition)
+        mine = (projections.c.name == name, projections.c.partition == partition)
         moved = connection.execute(update(projections).where(*mine, projections.c.next == before).values(next=after))
         if moved.rowcount:
             continue
         if before or connection.scalar(select(projections.c.next).where(*mine)) is not None:
             raise Moved(f"the offset of partition {partition} is no longer {before}")
-        connection.execute(insert(projections).values(name=NAME, partition=partition, next=after))
+        connection.execute(insert(projections).values(name=name, partition=partition, next=after))
+
+
+def place(connection: Connection, offsets: Mapping[int, int], *, name: str) -> None:
+    """Has a reader of the bus go on from these offsets, wherever it was."""
+    connection.execute(delete(projections).where(projections.c.name == name))
+    rows = [{"name": name, "partition": partition, "next": next} for partition, next in sorted(offsets.items())]
+    if rows:
+        connection.execute(insert(projections), rows)
 
 
 def rewind(connection: Connection) -> int:
@@ -137,6 +156,8 @@ def replace(connection: Connection, source: Connection) -> None:
         rows = source.execution_options(yield_per=5000).execute(select(table))
         for part in rows.mappings().partitions():
             connection.execute(insert(table), [dict(row) for row in part])
+    # Versions were counted anew: a copy that was set by those of before is void.
+    connection.execute(update(copies).values(epoch=copies.c.epoch + 1))
 
 
 def view_hash(connection: Connection) -> str:
@@ -227,6 +248,20 @@ def variants_of(connection: Connection, tenant: str, owner: str, items: Collecti
         statement = select(entities).where(*mine, e.item.in_(chunk), e.seen == true(), ~e.retired).order_by(e.id)
         found += [_entity(row) for row in connection.execute(statement)]
     return found
+
+
+def catalogue(connection: Connection, kinds: Collection[str]) -> Iterator[Entity]:
+    """Everything of these kinds that was told of and is not retired, a few at a time."""
+    e = entities.c
+    statement = select(entities).where(e.view == "catalogue", e.kind.in_(kinds), e.seen == true(), ~e.retired)
+    for row in connection.execution_options(yield_per=2000).execute(statement):
+        yield _entity(row)
+
+
+def owners(connection: Connection) -> list[Owner]:
+    """Every store and merchant in each view that knows it."""
+    columns = (entities.c.view, entities.c.tenant, entities.c.owner)
+    return [Owner(*row) for row in connection.execute(select(*columns).distinct().order_by(*columns))]
 
 
 def tenants_of(connection: Connection, owner: str) -> list[str]:
