@@ -6,12 +6,15 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from itertools import accumulate
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
+
+if TYPE_CHECKING:
+    from flows.backtesting.report import Report
 
 Stage = Literal["body", "verify", "persist", "read", "draft", "resolve", "finish", "conclude", "total"]
 Refused = Literal[
@@ -119,6 +122,14 @@ class Metrics:
             "tiffin_provider_reloads", "Changed provider files, swapped in or refused.", ("result",),
             registry=self.registry,
         )  # fmt: skip
+        self._shadowed = Counter(
+            "tiffin_shadow_deliveries", "Deliveries that a shadow ran over, by what came of it.",
+            ("provider", "result"), registry=self.registry,
+        )  # fmt: skip
+        self._shadow_differences = Counter(
+            "tiffin_shadow_differences", "What a shadow told otherwise than the live revision.",
+            ("provider", "kind"), registry=self.registry,
+        )  # fmt: skip
         self._answered = lru_cache(4096)(self._deliveries.labels)
         self._written = lru_cache(1024)(self._commands.labels)
 
@@ -151,6 +162,19 @@ class Metrics:
 
     def reloaded(self, result: Literal["swapped", "refused"]) -> None:
         self._reloads.labels(result).inc()
+
+    def shadowed(self, provider: str, report: Report, left_out: int) -> None:
+        """A batch of a shadow; `left_out` were more than its rate allows."""
+        results = {
+            "same": report.deliveries - report.differing,
+            "different": report.differing,
+            "lost": sum(report.lost.values()),
+            "left_out": left_out,
+        }
+        for result, count in results.items():
+            self._shadowed.labels(provider, result).inc(count)
+        for (kind, _), count in report.meanings.items():
+            self._shadow_differences.labels(provider, kind).inc(count)
 
     def recovered(self) -> None:
         self._recovered.inc()

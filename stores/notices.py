@@ -48,6 +48,8 @@ class Notice:
     handshake: str
     peer: str
     shown: Mapping[str, str]
+    kind: str = "handshake"
+    feed: str = ""
 
 
 def note(connection: Connection, new: NewNotice) -> None:
