@@ -14,6 +14,7 @@ import click
 from cli.errors import InputProblem
 from cli.options import json_option, pairs
 from cli.output import print_json, print_table
+from cli.provider_add_case import add_case
 from cli.provider_check import check
 from cli.provider_coverage import coverage
 from cli.provider_explain import explain
@@ -45,7 +46,7 @@ provider.add_command(new)
 provider.add_command(explain)
 provider.add_command(coverage)
 provider.add_command(try_)
-for _command in (shadow, promote, rollback, revisions):
+for _command in (shadow, promote, rollback, revisions, add_case):
     provider.add_command(_command)
 
 

@@ -130,6 +130,14 @@ class Metrics:
             "tiffin_shadow_differences", "What a shadow told otherwise than the live revision.",
             ("provider", "kind"), registry=self.registry,
         )  # fmt: skip
+        self._drifts = Counter(
+            "tiffin_drifts", "What payloads showed that was new, each noted once.", ("provider", "feed", "kind"),
+            registry=self.registry,
+        )  # fmt: skip
+        self._drift_payloads = Counter(
+            "tiffin_drift_payloads", "Payloads that were looked at for drift, by what was done with them.", ("result",),
+            registry=self.registry,
+        )  # fmt: skip
         self._answered = lru_cache(4096)(self._deliveries.labels)
         self._written = lru_cache(1024)(self._commands.labels)
 
@@ -175,6 +183,14 @@ class Metrics:
             self._shadowed.labels(provider, result).inc(count)
         for (kind, _), count in report.meanings.items():
             self._shadow_differences.labels(provider, kind).inc(count)
+
+    def drifted(self, provider: str, feed: str, kind: str) -> None:
+        self._drifts.labels(provider, feed, kind).inc()
+
+    def drift_looked(self, counts: Mapping[str, int]) -> None:
+        """By a fixed set of results."""
+        for result, count in counts.items():
+            self._drift_payloads.labels(result).inc(count)
 
     def recovered(self) -> None:
         self._recovered.inc()

@@ -17,17 +17,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flows.journal import Journal, StoreUnavailable
 from flows.metrics import Metrics
-from flows.observing.side import Compare, Side, SideFailed
+from flows.observing.side import Compare, Look, Side, SideFailed
 from flows.providers import LoadedProvider
 from flows.relay import Log
 from flows.settings import Settings
-from stores import leases, shadows, specs
+from stores import drifts, leases, shadows, specs
 from stores.shadows import Shadow, Waiting
 from stores.writer import Work
 
 if TYPE_CHECKING:
     from flows.backtesting.report import Report
     from flows.observing.counting import Tally
+    from flows.observing.drifting import Looked
 
 PACE: Final = 1.0
 """Seconds between two rounds, at least."""
@@ -36,11 +37,14 @@ REST, BUSY_REST = 3.0, 9.0
 BUSY_ROWS: Final = 16
 """With more rows than these waiting for a commit a round is left out, but no more than `PATIENCE` in a row."""
 PATIENCE: Final = 20
+DRIFT_PACE: Final = 5.0
+"""Seconds between two looks for drift, at least."""
 LAG: Final = timedelta(seconds=2)
 IDLE_SECONDS: Final = 60.0
 LARGEST: Final = 1 << 20
 """Bytes of a body; larger ones are left alone."""
 AT_ONCE, BYTES_AT_ONCE = 200, 8 << 20
+_DRIFT = "drift"
 _LEASE, _LEASE_TIME = "observer", timedelta(seconds=30)
 
 
@@ -68,6 +72,7 @@ class Observer:
         self._clock, self._owner, self._log, self._lag = clock, owner, log, lag
         self._side = Side(settings)
         self._since = self._used = perf_counter()
+        self._drift_at = self._since - DRIFT_PACE
         self._left_out = 0
         self._renew_at: datetime | None = None
 
@@ -102,11 +107,21 @@ class Observer:
         for shadow in await self._journal.read(shadows.running):
             if await self._has_turn():
                 done += await self._shadow(shadow, until, seconds)
+        if self._settings.drift and now - self._drift_at >= DRIFT_PACE and await self._is_free():
+            seconds, self._drift_at = min(now - self._drift_at, 30.0), now
+            done += await self._drift(until, seconds)
         if done:
             self._used = perf_counter()
         elif self._side.runs and perf_counter() - self._used > IDLE_SECONDS:
             await self._side.close()
         return done
+
+    async def _is_free(self) -> bool:
+        """Whether no other process observes."""
+        if self._settings.embedded:
+            return True
+        now = self._clock()
+        return await self._journal.read(lambda t: leases.is_free(t, _LEASE, self._owner, now))
 
     async def _has_turn(self) -> bool:
         """Whether this process is the one that observes. On SQLite there is no other."""
@@ -114,7 +129,7 @@ class Observer:
         if self._settings.embedded or (self._renew_at is not None and now < self._renew_at):
             return True
         self._renew_at = None
-        if not await self._journal.read(lambda t: leases.is_free(t, _LEASE, self._owner, now)):
+        if not await self._is_free():
             return False
         if await self._journal.write(Work(leases.take, _LEASE, self._owner, now, now + _LEASE_TIME)) is None:
             return False
@@ -174,3 +189,40 @@ class Observer:
         counts: dict[str, Any] = tally.counts()
         position = found.last or shadow.position
         await self._journal.write(Work(shadows.note, shadow.id, position, live.spec_hash, counts, sealed, problem))
+
+    # ---- drift ----
+
+    async def _drift(self, until: str, seconds: float) -> int:
+        position = await self._journal.read(partial(drifts.position, name=_DRIFT))
+        if position is None:
+            if await self._has_turn():
+                await self._journal.write(Work(drifts.move, _DRIFT, until))
+            return 0
+        most = max(1, min(AT_ONCE, int(self._settings.drift * seconds)))
+        found: Waiting = await self._journal.read(
+            partial(
+                shadows.waiting, provider=None, after=position, until=until, most=most, largest=LARGEST,
+                most_bytes=BYTES_AT_ONCE,
+            )
+        )  # fmt: skip
+        if not found.last or not await self._has_turn():
+            return 0
+        try:
+            if found.ids:
+                await self._note_drift(await self._side.ask(Look(list(found.ids))))
+        except SideFailed as error:
+            self._log.warning("drift_failed", reason=str(error))
+        await self._journal.write(Work(drifts.move, _DRIFT, found.last))
+        return len(found.ids)
+
+    async def _note_drift(self, looked: Looked) -> None:
+        now = self._clock()
+        if looked.learned:
+            await self._journal.write(Work(drifts.learn, [one._asdict() for one in looked.learned]))
+        new = [drifts.NewDrift(*one[:-1], self._journal.seal(one.shown) if one.shown else b"") for one in looked.found]
+        made = await self._journal.write(Work(drifts.note, now, new)) if new else []
+        for one, is_made in zip(new, made, strict=True):
+            if is_made:
+                self._metrics.drifted(one.provider, one.feed, one.kind)
+                self._log.info("drift_noticed", provider=one.provider, feed=one.feed, kind=one.kind, path=one.path)
+        self._metrics.drift_looked(looked.looked)

@@ -16,11 +16,15 @@ import pickle
 import struct
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from flows.settings import Settings
+
+if TYPE_CHECKING:
+    from flows.observing.drifting import Drifting
+    from flows.observing.shadowing import Shadowing
 
 _ROOT = Path(__file__).resolve().parents[2]
 _LENGTH = struct.Struct("!I")
@@ -35,6 +39,12 @@ class Compare(NamedTuple):
     provider: str
     live: str
     new: str
+    ids: list[str]
+
+
+class Look(NamedTuple):
+    """Deliveries whose payloads are compared with what is known of their feeds. The answer is a drifting.Looked."""
+
     ids: list[str]
 
 
@@ -53,7 +63,7 @@ class Side:
     def runs(self) -> bool:
         return self._process is not None
 
-    async def ask(self, what: NamedTuple) -> Any:
+    async def ask(self, what: Compare | Look) -> Any:
         """Raises SideFailed; the process is then started anew for the next question."""
         try:
             async with asyncio.timeout(_SECONDS):
@@ -68,7 +78,7 @@ class Side:
             raise SideFailed(answer)
         return answer
 
-    async def _asked(self, what: NamedTuple) -> tuple[bool, Any]:
+    async def _asked(self, what: Compare | Look) -> tuple[bool, Any]:
         if self._process is None:
             self._process = await _spawned()
             self._send(self._settings)
@@ -126,25 +136,38 @@ def main() -> None:
     settings = _read(incoming)
     if settings is None:
         return
-    workers = _workers(settings)
+    workers = _Workers(settings)
     while (what := _read(incoming)) is not None:
-        outgoing.write(_frame(_answered(workers, what)))
+        outgoing.write(_frame(workers.answer(what)))
         outgoing.flush()
 
 
-def _workers(settings: Settings) -> Mapping[type, Any]:
-    from flows.observing.shadowing import Shadowing
+class _Workers:
+    """What does the work, made when it is first asked for."""
 
-    shadowing = Shadowing(settings)
-    return {Compare: shadowing.compare}
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
 
+    @cached_property
+    def shadowing(self) -> Shadowing:
+        from flows.observing.shadowing import Shadowing
 
-def _answered(workers: Mapping[type, Any], what: tuple[Any, ...]) -> tuple[bool, Any]:
-    try:
-        return True, workers[type(what)](*what)
-    except Exception as error:
-        first = next(iter(str(error).splitlines()), "")
-        return False, f"{type(error).__name__}: {first[:300]}"
+        return Shadowing(self._settings)
+
+    @cached_property
+    def drifting(self) -> Drifting:
+        from flows.observing.drifting import Drifting
+
+        return Drifting(self._settings)
+
+    def answer(self, what: Compare | Look) -> tuple[bool, Any]:
+        try:
+            if isinstance(what, Compare):
+                return True, self.shadowing.compare(*what)
+            return True, self.drifting.look(what.ids)
+        except Exception as error:
+            first = next(iter(str(error).splitlines()), "")
+            return False, f"{type(error).__name__}: {first[:300]}"
 
 
 def _read(stream: BinaryIO) -> Any:
