@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cli.errors import InputProblem
@@ -40,6 +41,16 @@ def standing_in(store: Store, transaction: Connection, name: str, at: datetime) 
             f"No server has loaded {path} as it is now. Start one, or let the running ones take it in, and try again."
         )
     return standing_of(transaction, name, file.spec_hash, at)
+
+
+def served(file: LoadedProvider, data: Path | None) -> LoadedProvider:
+    """What serves over the folder's file: the file itself, or what was promoted."""
+    from cli.store import now, opened
+    from flows.revising import standing_of
+
+    with opened(data) as store, store.reading() as transaction:
+        standing = standing_of(transaction, file.interpreter.provider.provider, file.spec_hash, now())
+        return file if standing.live is None else loaded(transaction, standing.live.hash)
 
 
 def loaded(transaction: Connection, hash: str) -> LoadedProvider:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 from time import perf_counter
@@ -89,6 +90,7 @@ class Observer:
                 await asyncio.sleep(max(PACE, spent * (BUSY_REST if busy else REST)))
         finally:
             await self._side.close()
+            await self._give_back()
 
     async def _survived(self) -> None:
         try:
@@ -135,6 +137,12 @@ class Observer:
             return False
         self._renew_at = now + _LEASE_TIME / 3
         return True
+
+    async def _give_back(self) -> None:
+        """Another process may observe at once."""
+        if self._renew_at is not None:
+            with suppress(Exception):
+                await self._journal.write(Work(leases.release, _LEASE, self._owner))
 
     # ---- shadows ----
 

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
+import schemas
 from bus.topics import CATALOG_COMMANDS
-from flows.observing.observer import Observer
+from flows.observing.observer import LARGEST, Observer
+from flows.providers import load_text
 from flows.service import Service
 from flows.settings import Settings
 from stores import audit, promotions, shadows
@@ -111,6 +113,53 @@ def test_beyond_its_rate_deliveries_are_left_out_and_counted(settings: Settings,
         found = line.json("provider", "shadow", "acme")
         assert found["deliveries"] + found["left_out"] == 9
         assert found["left_out"] in (5, 6)
+
+    observed(settings, steps)
+
+
+def test_large_bodies_are_left_alone_and_counted(settings: Settings, line: Line) -> None:
+    async def steps(service: Service, observer: Observer) -> None:
+        line.run("provider", "shadow", "acme", "--spec", spec(settings, ONE))
+        await deliver(service, {**stock("e-1"), "note": "x" * (LARGEST + 1)})
+        await received(service, "e-2")
+        await a_round(observer)
+        found = line.json("provider", "shadow", "acme")
+        assert (found["deliveries"], found["lost"]) == (1, {"too_large": 1})
+
+    observed(settings, steps)
+
+
+def test_of_several_processes_one_observes_and_another_takes_over_at_its_end(settings: Settings, line: Line) -> None:
+    if settings.embedded:
+        pytest.skip("there is one process on SQLite")
+
+    async def steps(service: Service, observer: Observer) -> None:
+        line.run("provider", "shadow", "acme", "--spec", spec(settings, ONE))
+        other = service._observer()
+        other._owner, other._lag = "another", observer._lag
+        await received(service, "e-1")
+        assert [await a_round(observer), await a_round(other)] == [1, 0]
+        await received(service, "e-2")
+        assert await a_round(other) == 0
+        await observer._give_back()
+        assert await a_round(other) == 1
+        await other._side.close()
+
+    observed(settings, steps)
+
+
+def test_a_count_begins_again_when_another_revision_serves(settings: Settings, line: Line) -> None:
+    async def steps(service: Service, observer: Observer) -> None:
+        line.run("provider", "shadow", "acme", "--spec", spec(settings, ONE))
+        await received(service, "e-1")
+        await a_round(observer)
+        changed = load_text(ACME.replace("Acme Tills", "Acme"), schemas.canon())
+        await service.journal.keep_spec(changed)
+        service.providers["acme"] = changed
+        await received(service, "e-2")
+        await a_round(observer)
+        found = line.json("provider", "shadow", "acme")
+        assert (found["deliveries"], found["live_hash"]) == (1, changed.spec_hash)
 
     observed(settings, steps)
 
