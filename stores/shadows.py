@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
+from stores.imports import METHOD
 from stores.payloads import ERASED, OBJECT
 from stores.tables import deliveries, shadows
 
@@ -87,12 +88,14 @@ def waiting(
     connection: Connection, provider: str | None, after: str, until: str, most: int, largest: int, most_bytes: int,
     look_at: int = 2_000,
 ) -> Waiting:  # fmt: skip
-    """So many of the verified deliveries between two positions, evenly spread where there are more.
+    """So many of the verified deliveries between two positions, evenly spread where there are more. Chunks of
+    imported files are none of them: what stands for these is no request.
 
     `largest` is the most bytes of one body, `most_bytes` of all. At most `look_at` are looked at.
     """
     d = deliveries.c
     chosen = select(d.id, func.length(d.body), d.place).where(d.id > after, d.id <= until, d.quarantined == "")
+    chosen = chosen.where(d.method != METHOD)
     if provider is not None:
         chosen = chosen.where(d.provider == provider)
     rows = connection.execute(chosen.order_by(d.id).limit(look_at)).all()
