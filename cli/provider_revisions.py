@@ -11,12 +11,11 @@ import click
 from cli.errors import InputProblem
 from cli.options import data_option, json_option
 from cli.output import print_json, print_table, shown
-from cli.revisions import loaded, standing_in, tally_in
+from cli.revisions import loaded, standing_in, tally_in, unchanged_in
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from cli.store import Store
     from flows.observing.counting import Tally
     from flows.providers import LoadedProvider
     from flows.revising import Standing
@@ -49,29 +48,32 @@ def promote(name: str, accepted: tuple[str, ...], why: str, as_json: bool, data:
     from flows.revising import switching_at
     from stores import audit, promotions, shadows
 
-    at = now()
-    with opened(data) as store, store.writing() as transaction:
-        standing = standing_in(store, transaction, name, at)
-        found = shadows.of(transaction, name)
-        if found is None:
-            raise InputProblem(f"{name} has no shadow. Start one: tiffin provider shadow {name} --spec FILE")
-        if standing.hash == found.hash:
-            raise InputProblem("The shadow's revision serves already.")
-        _settled(standing)
-        new = loaded(transaction, found.hash)
-        tally = tally_in(store, found) if found.live_hash == standing.hash else None
-        _agreed(store, transaction, name, standing, new, tally, accepted)
+    with opened(data) as store:
+        # All that takes long comes first: while a transaction writes, deliveries wait on SQLite.
+        with store.reading() as transaction:
+            standing = standing_in(store, transaction, name, now())
+            found = shadows.of(transaction, name)
+            if found is None:
+                raise InputProblem(f"{name} has no shadow. Start one: tiffin provider shadow {name} --spec FILE")
+            if standing.hash == found.hash:
+                raise InputProblem("The shadow's revision serves already.")
+            _settled(standing)
+            new = loaded(transaction, found.hash)
+            tally = tally_in(store, found) if found.live_hash == standing.hash else None
+            _agreed(transaction, name, standing, new, tally, accepted)
+        at, revision = now(), new.interpreter.provider.revision
         begins_at = switching_at(at, store.settings.reload)
-        revision = new.interpreter.provider.revision
-        promotions.add(
-            transaction, name, found.hash, revision, standing.file_hash, standing.hash, at, operator(), begins_at
-        )
-        shadows.stop(transaction, found.id, at)
         facts = {
             "hash": found.hash, "former": standing.hash, "revision": revision, "accepted": sorted(set(accepted)),
             "compared": tally.report.deliveries if tally else 0,
         }  # fmt: skip
-        audit.append(transaction, at, operator(), "provider.promote", name, why, facts)
+        with store.writing() as transaction:
+            audit.append(transaction, at, operator(), "provider.promote", name, why, facts)
+            unchanged_in(transaction, name, standing)
+            promotions.add(
+                transaction, name, found.hash, revision, standing.file_hash, standing.hash, at, operator(), begins_at
+            )
+            shadows.stop(transaction, found.id, at)
     told = {"provider": name, "hash": found.hash, "former": standing.hash, "revision": revision}
     _tell_switch(told, begins_at, store.settings.reload, as_json)
     if not as_json:
@@ -85,7 +87,7 @@ def _settled(standing: Standing) -> None:
 
 
 def _agreed(
-    store: Store, transaction: Connection, name: str, standing: Standing, new: LoadedProvider, tally: Tally | None,
+    transaction: Connection, name: str, standing: Standing, new: LoadedProvider, tally: Tally | None,
     accepted: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Raises InputProblem with each reason against it that was not accepted."""
@@ -124,20 +126,23 @@ def rollback(name: str, why: str, as_json: bool, data: Path | None) -> None:
     from flows.revising import Standing, switching_at
     from stores import audit, promotions
 
-    at = now()
-    with opened(data) as store, store.writing() as transaction:
-        standing = standing_in(store, transaction, name, at)
-        open_ = [row for row in standing.rows if row.ends_at is None]
-        if not open_:
-            raise InputProblem(f"{name} is served by the folder's file: nothing was promoted that could be taken back.")
-        last = open_[-1]
+    with opened(data) as store:
+        with store.reading() as transaction:
+            standing = standing_in(store, transaction, name, now())
+            open_ = [row for row in standing.rows if row.ends_at is None]
+            if not open_:
+                raise InputProblem(f"{name} is served by the folder's file: nothing was promoted.")
+            last = open_[-1]
+            after = Standing(standing.file_hash, tuple(row for row in standing.rows if row is not last), standing.at)
+            revision = loaded(transaction, after.hash).interpreter.provider.revision
+        at = now()
         # What has not begun anywhere ends before it does.
         ends_at = at if last.begins_at > at else switching_at(at, store.settings.reload)
-        promotions.end(transaction, last.id, ends_at)
-        after = Standing(standing.file_hash, tuple(row for row in standing.rows if row.id != last.id), at)
-        revision = loaded(transaction, after.hash).interpreter.provider.revision
         facts = {"hash": last.hash, "to": after.hash, "revision": revision}
-        audit.append(transaction, at, operator(), "provider.rollback", name, why, facts)
+        with store.writing() as transaction:
+            audit.append(transaction, at, operator(), "provider.rollback", name, why, facts)
+            unchanged_in(transaction, name, standing)
+            promotions.end(transaction, last.id, ends_at)
     told = {"provider": name, "hash": after.hash, "former": last.hash, "revision": revision}
     _tell_switch(told, ends_at, store.settings.reload, as_json)
 

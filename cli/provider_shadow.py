@@ -89,23 +89,24 @@ def _start(name: str, spec: Path, rate: int, as_json: bool, data: Path | None) -
     new = load_candidate(spec, schemas.canon())
     if (other := new.interpreter.provider.provider) != name:
         raise InputProblem(f"{spec} is the file of {other}, not of {name}.")
-    at = now()
-    with opened(data) as store, store.writing() as transaction:
-        standing = standing_in(store, transaction, name, at)
+    with opened(data) as store:
+        with store.reading() as transaction:
+            standing = standing_in(store, transaction, name, now())
         if standing.hash == new.spec_hash:
             raise InputProblem(f"{spec} is what serves already: there is nothing to compare.")
-        before = shadows.of(transaction, name)
-        if before is not None and before.stopped_at is None:
-            raise InputProblem(f"A shadow of {name} runs already. Stop it first: tiffin provider shadow {name} --stop")
-        revision = new.interpreter.provider.revision
-        specs.save(transaction, new.spec_hash, name, revision, new.text, at)
+        at, revision = now(), new.interpreter.provider.revision
         made = shadows.Shadow(
             secrets.token_hex(8), name, new.spec_hash, standing.hash, at, operator(), None, rate, position_at(at), {},
             b"", "",
         )  # fmt: skip
-        shadows.start(transaction, made)
         facts = {"hash": new.spec_hash, "revision": revision, "rate": rate}
-        audit.append(transaction, at, operator(), "provider.shadow", name, data=facts)
+        with store.writing() as transaction:
+            audit.append(transaction, at, operator(), "provider.shadow", name, data=facts)
+            before = shadows.of(transaction, name)
+            if before is not None and before.stopped_at is None:
+                raise InputProblem(f"A shadow of {name} runs. Stop it first: tiffin provider shadow {name} --stop")
+            specs.save(transaction, new.spec_hash, name, revision, new.text, at)
+            shadows.start(transaction, made)
     if as_json:
         print_json({"provider": name, "revision": revision, "hash": new.spec_hash, "rate": rate})
         return

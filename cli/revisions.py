@@ -43,6 +43,14 @@ def standing_in(store: Store, transaction: Connection, name: str, at: datetime) 
     return standing_of(transaction, name, file.spec_hash, at)
 
 
+def unchanged_in(transaction: Connection, name: str, standing: Standing) -> None:
+    """Raises InputProblem where another has promoted or returned meanwhile. Asked once the audit is locked."""
+    from flows.revising import standing_of
+
+    if standing_of(transaction, name, standing.file_hash, standing.at).rows != standing.rows:
+        raise InputProblem(f"Somebody else has changed what serves of {name} just now. Look, and try again.")
+
+
 def served(file: LoadedProvider, data: Path | None) -> LoadedProvider:
     """What serves over the folder's file: the file itself, or what was promoted."""
     from cli.store import now, opened

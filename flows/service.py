@@ -118,6 +118,9 @@ class Service:
         self.revisions = self._revisions()
         await self.revisions.look(strict=True)
         self.providers = self.revisions.serving(self._files, {})
+        promoted = [name for name, one in self.providers.items() if one is not self._files[name]]
+        if promoted and self._serving:
+            _log.info("promoted_revisions_serve", providers=promoted)
         self.directory = Directory(self.journal.connections_marker, self.journal.connections)
         self.attempts = Attempts(
             self.journal,

@@ -206,7 +206,7 @@ def test_metrics_count_what_came_of_deliveries(settings: Settings, line: Line) -
 def test_a_stopped_shadow_keeps_what_it_found_and_another_may_start(settings: Settings, line: Line) -> None:
     async def steps(service: Service, observer: Observer) -> None:
         line.run("provider", "shadow", "acme", "--spec", spec(settings, ONE))
-        assert "runs already" in line.run("provider", "shadow", "acme", "--spec", spec(settings, ONE), status=1).stderr
+        assert "Stop it first" in line.run("provider", "shadow", "acme", "--spec", spec(settings, ONE), status=1).stderr
         await received(service, "e-1")
         await a_round(observer)
         line.run("provider", "shadow", "acme", "--stop")
