@@ -202,9 +202,10 @@ class Drifting:
         headers = headers_of(request.headers)
         name = format_of(tuple(known.feed.formats), headers, request.body)
         plain = request.body if not headers.encoding else orjson.dumps(document)
+        feed = known.feed
         body = sample(
-            name, plain, document, drift, known.shape, known.hidden, known.feed.unwrap, self._chance
-        )  # fmt: skip
+            name, plain, document, drift, known.shape, known.hidden, feed.unwrap, self._chance, feed.formats[name]
+        )
         if body and not self._shows(known, request, body, drift):
             body = b""
         return orjson.dumps(

@@ -37,9 +37,9 @@ class Number(str):
 
 def sample(
     format_: str, body: bytes, document: Any, drift: Drift, shape: Shape, hidden: Sequence[Steps],
-    unwrap: Sequence[str], chance: random.Random,
+    unwrap: Sequence[str], chance: random.Random, options: Any = None,
 ) -> bytes:  # fmt: skip
-    """The body of a sample; b"" where one cannot be made. `document` is the decoded body."""
+    """The body of a sample; b"" where one cannot be made. `document` is the decoded body, `options` the format's."""
     maker = _Maker(shape, drift, [steps(path) for path in unwrap], chance)
     try:
         if format_ == "json":
@@ -47,10 +47,17 @@ def sample(
         elif format_ == "form":
             made = urlencode(maker.made(document, hidden, wrapped=True), doseq=True)
         elif format_ in ("csv", "tsv"):
-            made = _table(maker.made(document, hidden)["rows"], "," if format_ == "csv" else "\t")
+            separator = getattr(options, "separator", "," if format_ == "csv" else "\t")
+            above = getattr(options, "skip_rows", 0) + getattr(options, "header_rows", 1)
+            made = _table(maker.made(document, hidden)["rows"], separator, above)
+        elif format_ == "ndjson":
+            rows = [_loaded(line) for line in body.splitlines() if line.strip()]
+            made = "".join(f"{_dumped(one)}\n" for one in maker.made({"rows": rows}, hidden)["rows"])
+        elif format_ == "xml":
+            made = _xml(maker.made(document, hidden, wrapped=True), options)
         else:
             return b""
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, LookupError, RecursionError):
         return b""
     found = made.encode()
     return found if len(found) <= LARGEST else b""
@@ -72,12 +79,21 @@ def _dumped(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _table(rows: list[dict[str, Any]], separator: str) -> str:
+def _table(rows: list[dict[str, Any]], separator: str, above: int) -> str:
+    """Rows below their header, which stands there as often as rows are above them."""
     out = io.StringIO()
     writer = csv.DictWriter(out, list(rows[0]), delimiter=separator, lineterminator="\n")
-    writer.writeheader()
+    for _ in range(above):
+        writer.writeheader()
     writer.writerows(rows)
     return out.getvalue()
+
+
+def _xml(document: Any, options: Any) -> str:
+    # Loaded when first needed: its library is large.
+    from flows.observing.xml_samples import written
+
+    return written(document, options)
 
 
 class _Maker:

@@ -19,7 +19,7 @@ DEEPEST: Final = 40
 _LONGEST: Final = 200
 
 _NUMBER = re.compile(r"[+-]?\d{1,30}(\.\d{1,30})?([eE][+-]?\d{1,3})?\Z")
-_ID = re.compile(r"\d+\Z|[0-9a-fA-F-]{16,}\Z|.*\d.*\d.*\d.*\d|.*[@\s]|.{41}", re.DOTALL)
+_ID = re.compile(r"\d+\Z|[0-9a-fA-F-]{16,}\Z|.*\d.*\d.*\d.*\d|.+@|.*\s|.{41}", re.DOTALL)
 
 
 def type_of(value: Any) -> str:
@@ -84,7 +84,7 @@ class Shape:
 
     def below(self, key: str) -> Shape | None:
         """What is known of a field; None where it is new."""
-        return self.fields.get(key) or self.star
+        return self.fields.get(key) or (self.star if looks_like_id(key) or not self.fields else None)
 
     def to_json(self) -> dict[str, Any]:
         """Types and names alone: no values."""

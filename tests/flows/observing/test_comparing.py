@@ -90,6 +90,17 @@ def test_a_key_that_looks_like_an_id_is_told_without_it() -> None:
     assert found({**item(), "7f9c2ba4e88f827d616045507605853e": "x"}) == [("new_field", "*", "text")]
 
 
+def test_a_new_field_beside_ids_is_one_of_its_own() -> None:
+    golden = [{"stock": {"10012": "1", "unit": "kg"}}]
+    assert found({"stock": {"99881": "7", "lot": "x"}}, golden) == [("new_field", "stock.lot", "text")]
+
+
+def test_attributes_of_xml_are_fields() -> None:
+    assert found({"line": {"@no": "1", "@lot": "2"}}, [{"line": {"@no": "1"}}]) == [
+        ("new_field", "line.`@lot`", "number")
+    ]
+
+
 def test_declared_and_sensitive_paths_are_left_alone() -> None:
     assert found(item(size="L"), ignored=(("items", "size"),)) == []
     assert found({**item(), "meta": {"a": "b"}}, ignored=(("meta",),)) == []

@@ -9,6 +9,8 @@ from urllib.parse import parse_qs
 
 import pytest
 
+from engine.decoding import xml_text
+from engine.formats import XmlOptions
 from flows.observing.comparing import Drift, drifts
 from flows.observing.sampling import LARGEST, sample
 from flows.observing.shapes import Shape, shape_of
@@ -23,8 +25,8 @@ def made(
     named = more.pop("named", {})
     [drift] = drifts(shape, document, named)
     sent = json.dumps(document).encode() if body is None else body
-    hidden, unwrap = more.pop("hidden", ()), more.pop("unwrap", ())
-    return sample(format_, sent, document, drift, shape, hidden, unwrap, random.Random(7)), drift
+    hidden, unwrap, options = more.pop("hidden", ()), more.pop("unwrap", ()), more.pop("options", None)
+    return sample(format_, sent, document, drift, shape, hidden, unwrap, random.Random(7), options), drift
 
 
 def test_lists_are_cut_to_the_element_that_shows_it() -> None:
@@ -102,7 +104,31 @@ def test_a_table_has_its_header_and_the_row() -> None:
     assert (header, row.split(",")[0], row.split(",")[1].isalpha()) == ("sku,qty", "golden-a", True)
 
 
-@pytest.mark.parametrize("format_", ["xml", "x12", "xlsx"])
+def test_lines_of_json_are_lines() -> None:
+    golden, document = {"rows": [{"sku": "golden-a"}]}, {"rows": [{"sku": "s1"}, {"sku": "s2", "lot": "L-1"}]}
+    sent = b"\n".join(json.dumps(row).encode() for row in document["rows"])
+    [line] = made(document, golden, format_="ndjson", body=sent)[0].decode().splitlines()
+    assert (json.loads(line)["sku"], set(json.loads(line))) == ("golden-a", {"sku", "lot"})
+
+
+@pytest.mark.parametrize("lists", [["line"], []])
+def test_xml_is_xml_that_shows_the_same(lists: list[str]) -> None:
+    options = XmlOptions.model_validate({"namespaces": {"p": "urn:p"}, "lists": lists})
+    start, end = '<p:stock xmlns:p="urn:p" day="1">', "</p:stock>"
+    shown = f'{start}<line no="1"><sku>golden-a</sku></line><line no="2"><sku>golden-b</sku></line>{end}'
+    sent = f'{start}<line no="1"><sku>x</sku></line><line no="2"><sku>Mira</sku><lot>L-77</lot></line>{end}'.encode()
+    document, golden = (xml_text.decode(text, options=options) for text in (sent, shown.encode()))
+    body, drift = made(document, golden, format_="xml", options=options)
+    assert drift.path == "`p:stock`.line[].lot"
+    again = xml_text.decode(body, options=options)
+    assert [one.path for one in drifts(shape_of([xml_text.decode(shown.encode(), options=options)]), again, {})][
+        :1
+    ] == [drift.path]
+    assert b"Mira" not in body
+    assert b"golden-a" in body
+
+
+@pytest.mark.parametrize("format_", ["x12", "xlsx"])
 def test_other_formats_have_no_sample(format_: str) -> None:
     assert made({"id": "i", "new": "x"}, format_=format_)[0] == b""
 
