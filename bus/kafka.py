@@ -268,7 +268,7 @@ def _send(
 ) -> None:
     """Hands messages to librdkafka in order; after one that it could take later, none of the rest."""
     produce: Callable[..., None] = producer.produce
-    for index, (_, key, event) in enumerate(messages):
+    for index, (_, key, event, _) in enumerate(messages):
         if index % POLL_EVERY == 0:
             _serve(producer, 0)
         try:

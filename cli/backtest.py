@@ -37,7 +37,7 @@ _PAGE = """
 @click.command()
 @click.argument("provider")
 @click.option("--spec", type=_FILE, required=True, help="The new provider file.")
-@click.option("--old", type=_FILE, help="The file to compare with. [default: the provider's of TIFFIN_PROVIDERS]")
+@click.option("--old", type=_FILE, help="The file to compare with. [default: what serves]")
 @click.option("--since", type=Moment(), help="Only what was received since then: 2026-01-18T11:30:00Z, or 7d.")
 @click.option("--until", type=Moment(), help="Only what was received before then.")
 @click.option("--feed", help="Only this feed's.")
@@ -73,7 +73,7 @@ def backtest(
     from flows.backtesting.running import Task, Wanted, processors
 
     settings = settings_of(data)
-    before, after = _texts(provider, settings.providers, spec, old)
+    before, after = _texts(provider, settings.providers, spec, old, data)
     wanted = Wanted(provider, since, until, feed, tenant, sample)
     task = Task(settings, before.text, after.text, examples)
     report, stopped = _run(task, wanted, processes or processors(), data)
@@ -90,9 +90,12 @@ def backtest(
         sys.exit(1)
 
 
-def _texts(provider: str, folder: Path, spec: Path, old: Path | None) -> tuple[LoadedProvider, LoadedProvider]:
+def _texts(
+    provider: str, folder: Path, spec: Path, old: Path | None, data: Path | None
+) -> tuple[LoadedProvider, LoadedProvider]:
     """Both files. The new one may have any name, but speaks of the same provider."""
     import schemas
+    from cli.revisions import served
     from flows.providers import load_candidate
 
     def loaded(path: Path) -> LoadedProvider:
@@ -104,7 +107,8 @@ def _texts(provider: str, folder: Path, spec: Path, old: Path | None) -> tuple[L
     current = old or folder / f"{provider}.yaml"
     if not current.is_file():
         raise InputProblem(f"There is no {current} to compare with; give --old FILE.")
-    return loaded(current), loaded(spec)
+    before = loaded(current)
+    return before if old else served(before, data), loaded(spec)
 
 
 def _run(task: object, wanted: object, processes: int, data: Path | None) -> tuple[Report, bool]:

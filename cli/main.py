@@ -16,7 +16,7 @@ _COMMANDS = {
     "mapping": ("cli.mapping", "mapping", "External ids and their canonical ids."),
     "delivery": ("cli.delivery", "delivery", "Look at deliveries, replay them."),
     "failure": ("cli.failure", "failure", "Look at failures, resolve and replay them."),
-    "notice": ("cli.notice", "notice", "Codes and addresses that handshakes brought."),
+    "notice": ("cli.notice", "notice", "What handshakes brought, and what is new in payloads."),
     "archive": ("cli.archive", "archive", "Pack older payloads into object storage; verify them."),
     "import": ("cli.imports", "import_", "Import a file of any size."),
     "job": ("cli.job", "job", "Import jobs: look at them, cancel, resume."),

@@ -14,10 +14,13 @@ import click
 from cli.errors import InputProblem
 from cli.options import json_option, pairs
 from cli.output import print_json, print_table
+from cli.provider_add_case import add_case
 from cli.provider_check import check
 from cli.provider_coverage import coverage
 from cli.provider_explain import explain
 from cli.provider_new import new
+from cli.provider_revisions import promote, revisions, rollback
+from cli.provider_shadow import shadow
 from cli.provider_show import show, summary
 from cli.provider_try import body_of, feed_of, interpreter_of, secrets_of, try_
 
@@ -43,6 +46,8 @@ provider.add_command(new)
 provider.add_command(explain)
 provider.add_command(coverage)
 provider.add_command(try_)
+for _command in (shadow, promote, rollback, revisions, add_case):
+    provider.add_command(_command)
 
 
 def folder() -> Path:

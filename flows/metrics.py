@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from itertools import accumulate
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.metrics_core import (
@@ -17,6 +17,9 @@ from prometheus_client.metrics_core import (
 )
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
+
+if TYPE_CHECKING:
+    from flows.backtesting.report import Report
 
 Stage = Literal["body", "verify", "persist", "read", "draft", "resolve", "finish", "conclude", "total"]
 Refused = Literal[
@@ -136,6 +139,22 @@ class Metrics:
             "tiffin_provider_reloads", "Changed provider files, swapped in or refused.", ("result",),
             registry=self.registry,
         )  # fmt: skip
+        self._shadowed = Counter(
+            "tiffin_shadow_deliveries", "Deliveries that a shadow ran over, by what came of it.",
+            ("provider", "result"), registry=self.registry,
+        )  # fmt: skip
+        self._shadow_differences = Counter(
+            "tiffin_shadow_differences", "What a shadow told otherwise than the live revision.",
+            ("provider", "kind"), registry=self.registry,
+        )  # fmt: skip
+        self._drifts = Counter(
+            "tiffin_drifts", "What payloads showed that was new, each noted once.", ("provider", "feed", "kind"),
+            registry=self.registry,
+        )  # fmt: skip
+        self._drift_payloads = Counter(
+            "tiffin_drift_payloads", "Payloads that were looked at for drift, by what was done with them.", ("result",),
+            registry=self.registry,
+        )  # fmt: skip
         self._answered = lru_cache(4096)(self._deliveries.labels)
         self._written = lru_cache(1024)(self._commands.labels)
 
@@ -168,6 +187,27 @@ class Metrics:
 
     def reloaded(self, result: Literal["swapped", "refused"]) -> None:
         self._reloads.labels(result).inc()
+
+    def shadowed(self, provider: str, report: Report, left_out: int) -> None:
+        """A batch of a shadow; `left_out` were more than its rate allows."""
+        results = {
+            "same": report.deliveries - report.differing,
+            "different": report.differing,
+            "lost": sum(report.lost.values()),
+            "left_out": left_out,
+        }
+        for result, count in results.items():
+            self._shadowed.labels(provider, result).inc(count)
+        for (kind, _), count in report.meanings.items():
+            self._shadow_differences.labels(provider, kind).inc(count)
+
+    def drifted(self, provider: str, feed: str, kind: str) -> None:
+        self._drifts.labels(provider, feed, kind).inc()
+
+    def drift_looked(self, counts: Mapping[str, int]) -> None:
+        """By a fixed set of results."""
+        for result, count in counts.items():
+            self._drift_payloads.labels(result).inc(count)
 
     def recovered(self) -> None:
         self._recovered.inc()

@@ -102,9 +102,12 @@ class Receiver:
         self._later: set[asyncio.Task[None]] = set()
         self.questions = 0
         """Questions that were answered and not yet counted in the store."""
+        self.generation = 0
+        """Rises whenever provider files are swapped in: a target that was found before is not to be used again."""
 
     def reloaded(self, providers: Mapping[str, LoadedProvider]) -> None:
         """What is secret in requests of changed providers; those that are gone may still have some in flight."""
+        self.generation += 1
         self._secrecy |= {name: secrecy_of(loaded.interpreter.provider) for name, loaded in providers.items()}
 
     def target(self, family: str, provider: str, connection: str, method: str, tail: str) -> Target:

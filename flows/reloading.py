@@ -1,5 +1,7 @@
 """Hot reload: changed provider files are checked and swapped in together, or refused while the old ones go on.
 
+Revisions that were promoted over a file are swapped in the same way: see flows.promoting.
+
 A request that was begun goes on with the file that it began with. A file is taken only once it has stayed the same
 from one look to the next, so that one that is still being written is not.
 """
@@ -8,11 +10,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from engine.places import Place
 from engine.problems import Problem, ProviderFileError
+from flows.journal import StoreUnavailable
+from flows.promoting import Revisions
 from flows.providers import LoadedProvider
 from flows.relay import Log
 
@@ -45,8 +50,9 @@ def difference(before: Mapping[str, LoadedProvider], after: Mapping[str, LoadedP
 class Reloading:
     """Looks at a folder of provider files from time to time.
 
-    `load` reads the whole folder and raises ProviderFileError; it runs in a thread. `current` are those that serve,
-    `keep` makes a file's text durable before a delivery names it, and `swap` puts the new ones in.
+    `load` reads the whole folder and raises ProviderFileError; it runs in a thread. `files` are those of the folder
+    as they were loaded, `current` those that serve, `keep` makes a file's text durable before a delivery names it,
+    and `swap` puts the new ones in.
     """
 
     def __init__(
@@ -54,6 +60,8 @@ class Reloading:
         folder: Path,
         *,
         load: Callable[[], Mapping[str, LoadedProvider]],
+        files: Mapping[str, LoadedProvider],
+        revisions: Revisions,
         current: Callable[[], Mapping[str, LoadedProvider]],
         keep: Callable[[LoadedProvider], Awaitable[None]],
         swap: Callable[[Swap], None],
@@ -61,13 +69,14 @@ class Reloading:
         log: Log,
     ) -> None:
         self._folder, self._load, self._current = folder, load, current
+        self._files, self._revisions = files, revisions
         self._keep, self._swap, self._told, self._log = keep, swap, told, log
         self._taken = self._seen = marks(folder)
 
     async def run(self, every: float) -> None:
         """Looks every so many seconds, until cancelled. Outlasts every failure."""
         while True:
-            await asyncio.sleep(every)
+            await asyncio.sleep(self._revisions.pause(every))
             try:
                 await self.look()
             except Exception as error:
@@ -77,25 +86,34 @@ class Reloading:
         """Takes in what has changed and stayed so since the last look; None where there is nothing to do."""
         now = marks(self._folder)
         settled, self._seen = now == self._seen, now
-        if not settled or now == self._taken:
-            return None
-        try:
-            swap = difference(self._current(), await asyncio.to_thread(self._load))
-        except ProviderFileError as error:
-            self._taken = now
-            self._refused(error)
-            return "refused"
+        files = self._files
+        if changed := settled and now != self._taken:
+            try:
+                files = await asyncio.to_thread(self._load)
+                difference(self._files, files)
+            except ProviderFileError as error:
+                self._taken = now
+                self._refused(error)
+                return "refused"
+        with suppress(StoreUnavailable):  # what was promoted before goes on
+            await self._revisions.look()
+        swap = difference(self._current(), self._revisions.serving(files, self._current()))
         for loaded in swap.changed.values():
             await self._keep(loaded)
-        # Only now: a store that was away is asked again at the next look.
-        self._taken = now
-        if not swap.changed and not swap.gone:
-            return None
+        if changed:
+            # Only now: a store that was away is asked again at the next look.
+            self._taken, self._files = now, files
+        if swap.changed or swap.gone:
+            self._swapped(swap)
+        with suppress(StoreUnavailable):
+            await self._revisions.settle(self._files)
+        return "swapped" if swap.changed or swap.gone else None
+
+    def _swapped(self, swap: Swap) -> None:
         self._swap(swap)
         self._told("swapped")
         revisions = {name: one.interpreter.provider.revision for name, one in swap.changed.items()}
         self._log.info("providers_swapped", changed=revisions, gone=list(swap.gone))
-        return "swapped"
 
     def _refused(self, error: ProviderFileError) -> None:
         self._told("refused")

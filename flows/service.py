@@ -7,6 +7,7 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import schemas
@@ -27,8 +28,10 @@ from flows.journal import Journal, StoreUnavailable, database_url, secret_box
 from flows.limits import Limits
 from flows.logging import logger
 from flows.metrics import Metrics
+from flows.observing.observer import Observer
 from flows.project import ProjectionHealth
-from flows.providers import LoadedProvider, load_providers
+from flows.promoting import Revisions
+from flows.providers import LoadedProvider, load_providers, load_text
 from flows.receive import Receiver
 from flows.recover import Recovery
 from flows.refreshing.running import Refreshing
@@ -116,7 +119,7 @@ class Service:
     async def _start(self) -> None:
         settings = self.settings
         tracing.start(settings.traces)
-        self.providers = dict(self._load())
+        self._files = self._load()
         if settings.embedded and self._serving:
             self._lock = await asyncio.to_thread(FolderLock, settings.data)
         elif not settings.kafka_bootstrap:
@@ -126,7 +129,13 @@ class Service:
         self.writer = self._writer() if self._serving else None
         self.journal = Journal(settings, self.owner, self._clock, box, self.writer)
         self._objects = Answering(self.journal.objects.ping) if settings.object_store_url else None
-        await self.journal.start(self.providers.values())
+        await self.journal.start(self._files.values())
+        self.revisions = self._revisions()
+        await self.revisions.look(strict=True)
+        self.providers = self.revisions.serving(self._files, {})
+        promoted = [name for name, one in self.providers.items() if one is not self._files[name]]
+        if promoted and self._serving:
+            _log.info("promoted_revisions_serve", providers=promoted)
         self.views = ViewReading(self.journal, settings.redis_url.get_secret_value())
         self.directory = Directory(self.journal.connections_marker, self.journal.connections)
         self.attempts = Attempts(
@@ -170,6 +179,11 @@ class Service:
 
     def _load(self) -> Mapping[str, LoadedProvider]:
         return load_providers(self.settings.providers, schemas.canon(), self.settings.jsonata)
+
+    def _revisions(self) -> Revisions:
+        log: Any = logger("tiffin.providers")
+        made = partial(load_text, canon=schemas.canon(), engine=self.settings.jsonata)
+        return Revisions(self.journal.read, self.journal.write, made, self._clock, log)
 
     def _swap(self, swap: Swap) -> None:
         """In one step of the event loop: no request sees one file of the new ones and one of the old."""
@@ -231,6 +245,7 @@ class Service:
             loop.create_task(refreshing.run()),
         ]
         self._importing = loop.create_task(self.importer.run())
+        self._background.append(loop.create_task(self._observer().run()))
         if self.settings.reload:
             self._background.append(loop.create_task(self._reloading().run(self.settings.reload)))
         if url := self.settings.redis_url.get_secret_value():
@@ -246,12 +261,18 @@ class Service:
         return Reloading(
             self.settings.providers,
             load=self._load,
+            files=self._files,
+            revisions=self.revisions,
             current=lambda: self.providers,
             keep=self.journal.keep_spec,
             swap=self._swap,
             told=self.metrics.reloaded,
             log=log,
         )
+
+    def _observer(self) -> Observer:
+        log: Any = logger("tiffin.observer")
+        return Observer(self.settings, self.journal, self.metrics, lambda: self.providers, self._clock, self.owner, log)
 
     async def _count_questions(self) -> None:
         """Adds questions to the ledger's counters, a few seconds late: none of them waits for a commit."""

@@ -107,6 +107,11 @@ class Settings(BaseSettings):
     reload: float = Field(
         2.0, ge=0, description="Seconds between two looks at the provider files; changed ones are swapped in; 0: never."
     )
+    drift: float = Field(
+        5.0,
+        ge=0,
+        description="Payloads a second that are compared with golden cases at most, after the answer; 0: none.",
+    )
     public_url: Annotated[str, BeforeValidator(_without_slash)] = Field(
         "http://127.0.0.1:8000", description="URL at which providers reach this server; signatures cover it."
     )

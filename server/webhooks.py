@@ -94,9 +94,10 @@ class Webhooks:
 
     def _target(self, scope: Scope) -> Target:
         path, method = scope["path"], scope["method"]
-        return self._known(path, method) if len(path) < _SHORT else self._find(path, method)
+        known = self._known if len(path) < _SHORT else self._find
+        return known(path, method, self._receiver.generation)
 
-    def _find(self, path: str, method: str) -> Target:
+    def _find(self, path: str, method: str, _generation: int) -> Target:
         address = address_of(path)
         if address is None:
             raise Unrouted("unknown_feed")

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import orjson
 from sqlalchemy import ColumnElement, Connection, Row, and_, delete, exists, func, insert, or_, select, update
 
-from stores.statements import insert_of
+from stores.database import upsert
 from stores.tables import deliveries, failures, fetch_jobs, fetch_pages, outcomes
 
 STATES = ("open", "done", "failed", "cancelled")
@@ -83,7 +83,7 @@ def add(connection: Connection, jobs: Iterable[NewFetch]) -> int:
             **job._asdict(), "state": "open", "started": 0, "owner": "", "lease_until": job.due, "attempts": 0,
             "pages": 0, "next": "", "delivery": "", "last_error": "", "created_at": job.due,
         }  # fmt: skip
-        statement = insert_of(connection.dialect)(fetch_jobs).values(values)
+        statement = upsert(connection)(fetch_jobs).values(values)
         # The id stands for a command that was read again, the index for a job that has not begun.
         added = statement.on_conflict_do_nothing().returning(fetch_jobs.c.id)
         count += len(connection.execute(added).all())
@@ -182,7 +182,7 @@ def _received(connection: Connection, job: Job, number: int, at: datetime) -> No
     if number == 1 and job.every:
         connection.execute(delete(fetch_pages).where(fetch_pages.c.job == job.id))
     values = {"delivery": job.delivery, "job": job.id, "number": number, "at": at}
-    connection.execute(insert_of(connection.dialect)(fetch_pages).values(values).on_conflict_do_nothing())
+    connection.execute(upsert(connection)(fetch_pages).values(values).on_conflict_do_nothing())
 
 
 def _resolve(connection: Connection, job: Job, now: datetime) -> None:

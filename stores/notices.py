@@ -1,4 +1,6 @@
-"""What handshakes said that an operator must see: codes to type in elsewhere, addresses to open.
+"""What an operator must see: codes to type in elsewhere, addresses to open, and what is new in payloads.
+
+Those of handshakes are kept here, those of drift (kind `drift`) by stores.drifts.
 
 Anybody may send a handshake, so that what is kept is bounded: the newest of each handshake of a connection,
 and fewer of one address, so that one stranger cannot push out what the provider sent.
@@ -48,6 +50,8 @@ class Notice:
     handshake: str
     peer: str
     shown: Mapping[str, str]
+    kind: str = "handshake"
+    feed: str = ""
 
 
 def note(connection: Connection, new: NewNotice) -> None:
@@ -64,7 +68,7 @@ def _beyond(connection: Connection, chosen: ColumnElement[bool], most: int) -> l
     return list(connection.scalars(newest_first))[most:]
 
 
-def listed(connection: Connection, unseal: Unseal, filters: Mapping[str, str | None]) -> list[Notice]:
+def listed(connection: Connection, unseal: Unseal, filters: Mapping[str, str | int | None]) -> list[Notice]:
     """The newest first. `filters` are columns and the values that they must have; None: any."""
     query = select(notices).order_by(notices.c.id.desc())
     for name, value in filters.items():

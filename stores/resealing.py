@@ -9,7 +9,7 @@ from sqlalchemy import Column, ColumnElement, Connection, Table, and_, func, or_
 
 from stores.payloads import OBJECT, SEGMENT
 from stores.secrets import HEAD
-from stores.tables import connection_secrets, deliveries, notices
+from stores.tables import connection_secrets, deliveries, notices, shadows
 
 
 class Place(NamedTuple):
@@ -27,6 +27,7 @@ PLACES: Final = (
         "secrets of connections", connection_secrets, connection_secrets.c.value, connection_secrets.c.id.is_not(None)
     ),
     Place("notices", notices, notices.c.shown, notices.c.id.is_not(None)),
+    Place("examples of shadows", shadows, shadows.c.examples, shadows.c.examples != b""),
     Place(
         "deliveries' headers and URLs", deliveries, _d.sealed, and_(_d.sealed != b"", _d.place.not_like(SEGMENT + "%"))
     ),

@@ -561,11 +561,88 @@ notices = Table(
     Column("handshake", Text, nullable=False),
     Column("peer", Text, nullable=False),
     Column("shown", LargeBinary, nullable=False),
+    Column("kind", Text, nullable=False, server_default="handshake"),
+    Column("feed", Text, nullable=False, server_default=""),
     Index("notices_by_handshake", "provider", "connection", "handshake", "id"),
     # An operator names a notice by its id: SQLite must not give it to another.
     sqlite_autoincrement=True,
 )
-"""What handshakes said that an operator must see, encrypted. Bounded: the oldest go."""
+"""What an operator must see, encrypted: what handshakes said, and (kind `drift`) what is new in payloads. Bounded."""
+
+promotions = Table(
+    "promotions",
+    metadata,
+    Column("id", _Serial, primary_key=True, autoincrement=True),
+    Column("provider", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("file_hash", Text, nullable=False),
+    Column("former", Text, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("begins_at", Moment, nullable=False),
+    Column("ends_at", Moment),
+    Column("settled_at", Moment),
+    Index("promotions_by_provider", "provider", "id"),
+)
+"""Revisions of provider files that serve in the place of the folder's file, as long as that is `file_hash`.
+
+`settled_at` is when a process met another file there: those that start later serve the file.
+"""
+
+shadows = Table(
+    "shadows",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("provider", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+    Column("live_hash", Text, nullable=False),
+    Column("started_at", Moment, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("stopped_at", Moment),
+    Column("rate", Integer, nullable=False),
+    Column("position", Text, nullable=False),
+    Column("counts", JSON, nullable=False),
+    Column("examples", LargeBinary, nullable=False),
+    Column("problem", Text, nullable=False),
+    Index("shadows_by_provider", "provider", unique=True),
+)
+"""Revisions that run beside the live ones: what they differed in (`counts`), with examples, encrypted."""
+
+drifts = Table(
+    "drifts",
+    metadata,
+    Column("id", _Serial, primary_key=True, autoincrement=True),
+    Column("provider", Text, nullable=False),
+    Column("feed", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    Column("first_at", Moment, nullable=False),
+    Column("last_at", Moment, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    Index("drifts_once", "provider", "feed", "kind", "path", "value", unique=True),
+)
+"""What payloads showed beyond the golden cases, each once. It stays when its notice is removed. Bounded."""
+
+shapes = Table(
+    "shapes",
+    metadata,
+    Column("provider", Text, nullable=False),
+    Column("feed", Text, nullable=False),
+    Column("seen", Integer, nullable=False),
+    Column("shape", JSON, nullable=False),
+    PrimaryKeyConstraint("provider", "feed"),
+)
+"""What the first payloads of a feed without golden cases showed: paths and types, no values."""
+
+positions = Table(
+    "positions",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("position", Text, nullable=False),
+)
+"""How far each reader of stored deliveries has come: the id of the last one."""
 
 counters = Table(
     "counters",

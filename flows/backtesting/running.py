@@ -8,6 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from multiprocessing import get_context
+from typing import Protocol
 
 from sqlalchemy import Connection as Transaction
 
@@ -16,6 +17,7 @@ from engine.messages import Connection, Ref, Request
 from engine.problems import ProviderFileError
 from flows.backtesting.comparing import Begun, begin, compared, end
 from flows.backtesting.report import Report
+from flows.differences import Difference
 from flows.journal import database_url, objects_of, secret_box
 from flows.providers import LoadedProvider, load_text, with_overrides
 from flows.sealing import opened
@@ -79,19 +81,31 @@ def backtest(
             raise
 
 
-class _Worker:
+class Show(Protocol):
+    """Makes what an example tells of a delivery: its differences, and its body as text."""
+
+    def __call__(
+        self, stored: StoredDelivery, old: Interpreter, begun: Begun, found: list[Difference]
+    ) -> tuple[list[Difference], str]: ...
+
+
+class Comparer:
     """One process: its database, both provider files, and the connections of deliveries."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, show: Show | None = None) -> None:
+        """`show` None: what differs is told as it is, and bodies are shown as they are stored."""
         import schemas
 
-        self._task = task
+        self._task, self._show = task, show or _as_stored
         self._database = open_database(database_url(task.settings))
         self._objects = objects_of(task.settings)
         self._box = secret_box(task.settings)
         canon = schemas.canon()
         self._old, self._new = load_text(task.old, canon), load_text(task.new, canon)
         self._connections: dict[str, Connection | None] = {}
+
+    def close(self) -> None:
+        self._database.close()
 
     def run(self, ids: list[str]) -> Report:
         report = Report(self._task.examples)
@@ -106,7 +120,7 @@ class _Worker:
             report.deliveries += 1
             report.commands += len(before.commands)
             if differing := compared(one.old, one.new, before, after):
-                report.add(one.stored.id, differing, _shown(one.stored))
+                report.add(one.stored.id, *self._show(one.stored, one.interpreters[0], one.old, differing))
         return report
 
     def _started(
@@ -173,7 +187,13 @@ def _shown(stored: StoredDelivery) -> str:
     return text if len(stored.body) <= _SHOWN else f"{text}…"
 
 
-_worker: _Worker | None = None
+def _as_stored(
+    stored: StoredDelivery, old: Interpreter, begun: Begun, found: list[Difference]
+) -> tuple[list[Difference], str]:
+    return found, _shown(stored)
+
+
+_worker: Comparer | None = None
 
 
 def _begin(task: Task) -> None:
@@ -182,7 +202,7 @@ def _begin(task: Task) -> None:
 
     # The parent hears the interrupt and ends its processes in order.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _worker = _Worker(task)
+    _worker = Comparer(task)
 
 
 def _chunk(ids: list[str]) -> Report:
@@ -207,4 +227,4 @@ def processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-__all__ = ["CHUNK", "Task", "Wanted", "backtest", "chunks", "processors"]
+__all__ = ["CHUNK", "Comparer", "Show", "Task", "Wanted", "backtest", "chunks", "processors"]

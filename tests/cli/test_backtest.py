@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,11 @@ import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import func, select, update
 
+import schemas
 from cli.main import tiffin
+from flows.providers import load_text
 from flows.settings import Settings
+from stores import promotions, specs
 from stores.tables import deliveries, outcomes
 from tests.flows.scenery import ACME, SECRET, database, deliver, settings_in, started, stock
 
@@ -125,3 +129,21 @@ def test_a_file_of_another_provider_is_refused(settings: Settings) -> None:
     result = backtested(settings, ACME.replace("provider: acme", "provider: acne"))
     assert result.exit_code == 1
     assert "the file of acne, not of acme" in result.output
+
+
+def test_without_an_old_file_the_revision_that_serves_is_compared_with(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TIFFIN_PROVIDERS", str(settings.providers))
+    text = ACME.replace("quantity: qty", "quantity: '\"1\"'")
+    promoted = load_text(text, schemas.canon())
+    now = datetime.now(UTC)
+    with database(settings, writing=True) as transaction:
+        specs.save(transaction, promoted.spec_hash, "acme", 2, text, now)
+        file_hash = load_text(ACME, schemas.canon()).spec_hash
+        promotions.add(transaction, "acme", promoted.spec_hash, 2, file_hash, file_hash, now, "ann", now)
+    spec = settings.data.parent / "new.yaml"
+    spec.write_text(text)
+    arguments = ["backtest", "acme", "--spec", str(spec), "--data", str(settings.data), "--processes", "1", "--json"]
+    found = json.loads(CliRunner().invoke(tiffin, arguments, catch_exceptions=False).stdout)
+    assert (found["deliveries"], found["differing"]) == (3, 0)

@@ -100,7 +100,8 @@ class Tiffin:
 
     @property
     def writer_pid(self) -> int:
-        return int(subprocess.check_output(["pgrep", "-P", str(self.pid)], text=True).split()[0])
+        found = subprocess.check_output(["pgrep", "-P", str(self.pid), "-f", "writer_process"], text=True)
+        return int(found.split()[0])
 
     @property
     def running(self) -> bool:

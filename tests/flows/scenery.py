@@ -178,7 +178,8 @@ def settings_in(folder: Path, **changes: Any) -> Settings:
         made = Settings(_env_file=None, data=folder / "data", providers=providers, **on_database())
         add_connection(made, "acme", "one", keys=("R-1",), secrets={"key": SECRET})
         add_connection(made, "gate", "two", secrets={"token": TOKEN})
-    return Settings(_env_file=None, **{"data": folder / "data", "providers": providers, **on_database(), **changes})
+    given = {"data": folder / "data", "providers": providers, "drift": 0, **on_database(), **changes}
+    return Settings(_env_file=None, **given)
 
 
 DATABASE_VARIABLE = "TIFFIN_TEST_DATABASE_URL"
