@@ -12,6 +12,7 @@ from typing import Any
 import schemas
 from flows.admin_keys import AdminKeys
 from flows.admission import Gate
+from flows.alerting.watch import Watch, poster_for
 from flows.attempts import Attempts
 from flows.certificates import Certificates
 from flows.connections import Directory
@@ -202,6 +203,7 @@ class Service:
             loop.create_task(retention.run()),
             loop.create_task(self._count_questions()),
             loop.create_task(self.importer.keep_tidy(self.settings.keep_imports)),
+            loop.create_task(self._watch().run()),
         ]
         self._importing = loop.create_task(self.importer.run())
         if self.settings.reload:
@@ -213,6 +215,11 @@ class Service:
             log: Any = logger("tiffin.limits")
             self._shared = SharedLimits(self.limits, SharedBuckets(url), log)
             self._background.append(loop.create_task(self._shared.run()))
+
+    def _watch(self) -> Watch:
+        settings = self.settings
+        poster = poster_for(settings.alert_networks)
+        return Watch(self.journal, self.owner, self._clock, settings.public_url, poster)
 
     def _reloading(self) -> Reloading:
         log: Any = logger("tiffin.providers")
