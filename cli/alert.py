@@ -69,7 +69,9 @@ def add(
         connection=connection, remind=duration(remind, "--remind"), who=operator(), at=now(),
     )  # fmt: skip
     with opened(data) as store, store.writing() as transaction:
-        alerts.add(transaction, made, store.box.seal(url.encode()), store.box.seal(given.encode()), why)
+        kept = alerts.add(transaction, made, store.box.seal(url.encode()), store.box.seal(given.encode()), why)
+    if not kept:
+        raise InputProblem(f"There are {alerts.MOST} alerts. Remove one first: tiffin alert remove ID")
     if as_json:
         print_json({**_shown(made), **({} if secret else {"secret": given})})
         return
@@ -210,7 +212,9 @@ def remove(id_: str, why: str, as_json: bool, data: Path | None) -> None:
     from stores import alerts
 
     with opened(data) as store, store.writing() as transaction:
-        alerts.remove(transaction, id_, operator(), now(), why)
+        removed = alerts.remove(transaction, id_, operator(), now(), why)
+    if not removed:
+        raise alerts.AlertUnknown(id_)
     if as_json:
         print_json({"id": id_, "removed": True})
     else:

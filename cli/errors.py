@@ -31,7 +31,6 @@ _NEXT_STEPS = {
     "AdminKeyUnknown": "There is no key {} to revoke. See: tiffin admin-key list",
     "AlertRefused": "",
     "AlertUnknown": "There is no alert {}. See: tiffin alert list",
-    "TooManyAlerts": "",
     "ArchiveBusy": "",
     "ObjectsAway": "The object store does not answer: {} See: tiffin doctor",
     "SegmentUnreadable": "A segment of the archive cannot be read: {} See: tiffin archive verify",

@@ -25,10 +25,6 @@ class AlertUnknown(LookupError):
     """There is no alert of that id."""
 
 
-class TooManyAlerts(ValueError):
-    """There are as many alerts as there may be."""
-
-
 @dataclass(frozen=True, slots=True)
 class Alert:
     """A rule: what is measured and when that is too much. See flows.alerting.kinds for units.
@@ -92,23 +88,27 @@ _RULE = (
 )  # fmt: skip
 
 
-def add(connection: Connection, alert: Alert, url: bytes, secret: bytes, why: str = "") -> None:
-    """Keeps a rule with its sealed URL and secret. Raises TooManyAlerts."""
+def add(connection: Connection, alert: Alert, url: bytes, secret: bytes, why: str = "") -> bool:
+    """Keeps a rule with its sealed URL and secret. False where there are MOST already."""
     if (connection.scalar(select(func.count()).select_from(alerts)) or 0) >= MOST:
-        raise TooManyAlerts(f"there are {MOST} alerts: remove one first")
+        return False
     values = {column.name: getattr(alert, column.name) for column in _RULE}
     connection.execute(insert(alerts).values(**values, url=url, secret=secret))
     told = {name: values[name] for name in ("kind", "above", "within", "least", "provider", "connection", "host")}
     audit.append(connection, alert.created_at, alert.created_by, "alert.add", alert.id, why, told)
+    return True
 
 
-def remove(connection: Connection, id: str, who: str, at: datetime, why: str = "") -> None:
-    """Removes a rule, what stands of it and its messages. Raises AlertUnknown."""
-    found = get(connection, id)
+def remove(connection: Connection, id: str, who: str, at: datetime, why: str = "") -> bool:
+    """Removes a rule, what stands of it and its messages. False where there is none."""
+    found = connection.execute(select(_A.kind, _A.host).where(_A.id == id)).first()
+    if found is None:
+        return False
     for table in (alert_states, alert_messages):
         connection.execute(delete(table).where(table.c.alert == id))
     connection.execute(delete(alerts).where(_A.id == id))
     audit.append(connection, at, who, "alert.remove", id, why, {"kind": found.kind, "host": found.host})
+    return True
 
 
 def listed(connection: Connection) -> list[Alert]:

@@ -12,11 +12,12 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from flows.alerting.watch import poster_for
 from flows.desk_jobs import Jobs
 from flows.journal import StoreUnavailable
 from flows.logging import logger
 from flows.service import Service
-from server.desk import jobs, looking, mappings, mending, sessions
+from server.desk import alerts, jobs, looking, mappings, mending, sessions
 from server.desk.rendering import rendered
 
 _log = logger("tiffin.desk")
@@ -61,6 +62,10 @@ ROUTES = [
     Route("/desk/connections/{id}", looking.connection, methods=["GET"]),
     Route("/desk/connections/{id}/rotate", mending.rotate, methods=["POST"]),
     Route("/desk/connections/{id}/verify", mending.verify, methods=["POST"]),
+    Route("/desk/alerts", alerts.listed, methods=["GET"]),
+    Route("/desk/alerts", alerts.add, methods=["POST"]),
+    Route("/desk/alerts/{id}/test", alerts.test, methods=["POST"]),
+    Route("/desk/alerts/{id}/remove", alerts.remove, methods=["POST"]),
     Route("/desk/audit", looking.audit, methods=["GET"]),
     Mount("/desk/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static"),
 ]
@@ -74,6 +79,7 @@ def desk(service: Service) -> ASGIApp:
     )
     pages.state.service = service
     pages.state.tries = sessions.Tries()
+    pages.state.poster = poster_for(service.settings.alert_networks)
     pages.state.jobs = Jobs(service.journal, service.replay, sessions.now)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -19,14 +18,12 @@ from server.desk.sessions import Visit, needs, now
 from stores import audit as audits
 from stores import connections as rows_of
 from stores import deliveries as stored_deliveries
-from stores import desk_deliveries, desk_groups
+from stores import desk_deliveries, desk_groups, silences
 from stores import failures as stored_failures
 from stores.payloads import PayloadLost
 from stores.tables import outbox, published, specs
 
 HOURS = 24
-SILENT_AFTER = 5
-"""A connection that is silent for so many times its usual pause is shown as silent."""
 
 
 @needs("viewer")
@@ -49,24 +46,14 @@ async def overview(visit: Visit) -> Response:
 
 
 async def _senders(visit: Visit) -> list[dict[str, Any]]:
-    """Each enabled connection with its last delivery, and whether it is silent for longer than its habit."""
-    at = now()
+    """Each enabled connection with its last delivery, and since when it is told to be silent (None: it is not)."""
+    at, told = now(), await visit.read(silences.standing)
     rows = [row for row in await visit.read(rows_of.rows) if row.disabled_at is None]
     found = await visit.read(desk_deliveries.senders, [row.id for row in rows], at, HOURS)
     return [
-        {"row": row, "last": one.last, "recent": one.recent, "silent": _silent(one, at)}
+        {"row": row, "last": one.last, "recent": one.recent, "silent": told.get(row.id)}
         for row, one in zip(rows, found, strict=True)
     ]
-
-
-def _silent(one: desk_deliveries.Sender, at: Any) -> bool:
-    """Longer without a word than a few of its usual pauses of the last day, and at least a quarter of an hour."""
-    if one.last is None:
-        return False
-    if not one.recent:
-        return True
-    usual = timedelta(hours=HOURS) / one.recent
-    return bool(at - one.last > max(SILENT_AFTER * usual, timedelta(minutes=15)))
 
 
 @needs("viewer")
@@ -222,8 +209,9 @@ async def connection_page(visit: Visit, row: Any, told: str = "", status: int = 
     loaded = visit.service.providers.get(row.provider)
     waiting = await visit.read(desk_secrets.quarantined, row.id, row.provider, 1000)
     [sender] = await visit.read(desk_deliveries.senders, [row.id], now(), HOURS)
+    silent = (await visit.read(silences.standing)).get(row.id)
     return visit.page(
-        "connection.html", status, row=row, waiting=waiting, told=told, sender=sender,
+        "connection.html", status, row=row, waiting=waiting, told=told, sender=sender, silent=silent,
         names=desk_secrets.names(loaded.interpreter) if loaded else [], done=visit.request.query_params.get("done", ""),
     )  # fmt: skip
 
