@@ -78,6 +78,12 @@ def groups(
     return [Group(Cause(*row[:8]), *row[8:]) for row in connection.execute(statement)]
 
 
+def by_class(connection: Connection, since: datetime) -> dict[str, int]:
+    """Failures since a time by class, resolved ones too."""
+    statement = select(_F["class"], func.count()).where(_F.at >= since).group_by(_F["class"]).order_by(_F["class"])
+    return {row[0]: row[1] for row in connection.execute(statement)}
+
+
 def group(connection: Connection, cause: Cause) -> Group | None:
     """One group as it stands; None where nothing of it is open."""
     statement = _chosen(

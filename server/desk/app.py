@@ -17,8 +17,9 @@ from flows.desk_jobs import Jobs
 from flows.journal import StoreUnavailable
 from flows.logging import logger
 from flows.service import Service
-from server.desk import alerts, jobs, looking, mappings, mending, sessions
+from server.desk import alerts, jobs, live, looking, mappings, mending, sessions
 from server.desk.rendering import rendered
+from server.protocol import STREAM
 
 _log = logger("tiffin.desk")
 HEADERS = (
@@ -33,6 +34,7 @@ HEADERS = (
 
 ROUTES = [
     Route("/desk", looking.overview, methods=["GET"]),
+    Route(STREAM, live.stream, methods=["GET"]),
     Route("/desk/", lambda _: RedirectResponse("/desk", 308), methods=["GET"]),
     Route("/desk/sign-in", sessions.sign_in_page, methods=["GET"]),
     Route("/desk/sign-in", sessions.sign_in, methods=["POST"]),
@@ -80,6 +82,7 @@ def desk(service: Service) -> ASGIApp:
     pages.state.service = service
     pages.state.tries = sessions.Tries()
     pages.state.poster = poster_for(service.settings.alert_networks)
+    pages.state.live = live.Live(lambda: looking.live_overview(service))
     pages.state.jobs = Jobs(service.journal, service.replay, sessions.now)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:

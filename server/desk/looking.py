@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -13,12 +14,12 @@ from flows.sealing import PLACEHOLDER
 from flows.service import Service
 from flows.urls import urls_of
 from server.desk import filters as chosen
-from server.desk.rendering import LONGEST_BODY
+from server.desk.rendering import LONGEST_BODY, rendered
 from server.desk.sessions import Visit, needs, now
+from stores import alert_facts, desk_deliveries, desk_groups, silences
 from stores import audit as audits
 from stores import connections as rows_of
 from stores import deliveries as stored_deliveries
-from stores import desk_deliveries, desk_groups, silences
 from stores import failures as stored_failures
 from stores.payloads import PayloadLost
 from stores.tables import outbox, published, specs
@@ -28,28 +29,41 @@ HOURS = 24
 
 @needs("viewer")
 async def overview(visit: Visit) -> Response:
-    at = now()
-    hours = await visit.read(desk_deliveries.by_hour, at, HOURS)
-    groups = await visit.read(desk_groups.groups, limit=5)
-    oldest = await visit.read(lambda t: t.scalar(select(func.min(outbox.c.created_at))))
-    senders = await _senders(visit)
+    return visit.page("overview.html", **await figures(visit.service))
+
+
+async def figures(service: Service) -> dict[str, Any]:
+    """What the overview shows, whoever looks."""
+    at, read = now(), service.journal.read
+    hours = await read(lambda t: desk_deliveries.by_hour(t, at, HOURS))
+    groups = await read(lambda t: desk_groups.groups(t, limit=5))
+    oldest = await read(alert_facts.outbox_since)
+    classes = await read(lambda t: desk_groups.by_class(t, at - timedelta(hours=HOURS)))
+    senders = await _senders(service)
     states: dict[str, int] = {}
     for hour in hours:
         for state, count in hour.states.items():
             states[state] = states.get(state, 0) + count
-    return visit.page(
-        "overview.html", hours=hours, states=states, most=max([1, *(hour.total for hour in hours)]), groups=groups,
-        waits=int((at - oldest).total_seconds()) if oldest else 0, because=chosen.because,
-        cause_query=chosen.cause_query, depends=await visit.service.dependencies(),
-        busiest=sorted(senders, key=lambda one: -one["recent"])[:5], silent=[one for one in senders if one["silent"]],
-    )  # fmt: skip
+    return {
+        "hours": hours, "states": states, "most": max([1, *(hour.total for hour in hours)]), "groups": groups,
+        "waits": int((at - oldest).total_seconds()) if oldest else 0, "because": chosen.because, "classes": classes,
+        "cause_query": chosen.cause_query, "depends": await service.dependencies(),
+        "busiest": sorted(senders, key=lambda one: -one["recent"])[:5],
+        "silent": [one for one in senders if one["silent"]],
+    }  # fmt: skip
 
 
-async def _senders(visit: Visit) -> list[dict[str, Any]]:
+async def live_overview(service: Service) -> str:
+    """The part of the overview that changes, as HTML."""
+    return rendered("overview_live.html", **await figures(service))
+
+
+async def _senders(service: Service) -> list[dict[str, Any]]:
     """Each enabled connection with its last delivery, and since when it is told to be silent (None: it is not)."""
-    at, told = now(), await visit.read(silences.standing)
-    rows = [row for row in await visit.read(rows_of.rows) if row.disabled_at is None]
-    found = await visit.read(desk_deliveries.senders, [row.id for row in rows], at, HOURS)
+    at, read = now(), service.journal.read
+    told = await read(silences.standing)
+    rows = [row for row in await read(rows_of.rows) if row.disabled_at is None]
+    found = await read(lambda t: desk_deliveries.senders(t, [row.id for row in rows], at, HOURS))
     return [
         {"row": row, "last": one.last, "recent": one.recent, "silent": told.get(row.id)}
         for row, one in zip(rows, found, strict=True)
@@ -189,7 +203,7 @@ def _curl(feed: Any, url: str) -> str:
 
 @needs("viewer")
 async def connections(visit: Visit) -> Response:
-    return visit.page("connections.html", senders=await _senders(visit), all=await visit.read(rows_of.rows))
+    return visit.page("connections.html", senders=await _senders(visit.service), all=await visit.read(rows_of.rows))
 
 
 @needs("viewer")

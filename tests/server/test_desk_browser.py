@@ -15,6 +15,7 @@ from bus.log import EmbeddedLog
 from bus.topics import CATALOG_COMMANDS
 from flows.alerting.kinds import new_alert
 from flows.alerting.telling import message
+from server.desk import live
 from stores import alerts, audit, silences
 from stores.alerts import Changes, Standing
 from stores.notices import NewNotice
@@ -180,7 +181,7 @@ def test_an_unmapped_sku_is_mapped_from_its_group_and_its_deliveries_reach_the_b
     for n in range(3):
         served.post(stock(f"e-{n}", **{"SKU-17": str(n)}), path=path)
     page = signed_in("support")
-    page.get_by_role("link", name="Failures").click()
+    page.get_by_role("link", name="Failures", exact=True).click()
     page.get_by_role("link", name="SKU-17").click()
     assert "3 deliveries since" in page.locator("h1").inner_text()
     page.get_by_label("Canonical id").fill("itm_seventeen")
@@ -309,10 +310,20 @@ def test_pages_pass_the_checks_of_axe(served, signed_in, scheme) -> None:
 
 def test_the_overview_draws_the_hours_and_follows_what_comes(served, signed_in) -> None:
     page = signed_in()
+    fetched: list[str] = []
+    page.on("request", lambda asked: fetched.append(asked.url))
     page.locator(".chart canvas").wait_for()
     served.post(stock(a="5"))
     page.locator(".figures", has_text="accepted").wait_for()
+    assert [url for url in fetched if url.endswith("/desk")] == []
     page.locator(".chart canvas").wait_for()
+
+
+def test_the_overview_is_fetched_anew_where_no_stream_is_to_be_had(served, signed_in, monkeypatch) -> None:
+    monkeypatch.setattr(live, "MOST", 0)
+    page = signed_in()
+    served.post(stock(a="5"))
+    page.locator(".figures", has_text="accepted").wait_for()
 
 
 def test_no_page_is_wider_than_a_phone(served, signed_in) -> None:
