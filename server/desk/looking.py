@@ -21,6 +21,7 @@ from stores import audit as audits
 from stores import connections as rows_of
 from stores import deliveries as stored_deliveries
 from stores import failures as stored_failures
+from stores import specs as specs_of
 from stores.payloads import PayloadLost
 from stores.tables import outbox, published, specs
 
@@ -113,7 +114,7 @@ async def delivery_of(visit: Visit, id: str) -> dict[str, Any] | None:
     return {
         "stored": stored, "state": state, "lost": lost, "headers": [] if lost else orjson.loads(stored.headers),
         "body": body[:LONGEST_BODY], "cut": len(body) > LONGEST_BODY, "placeholder": PLACEHOLDER, "edits": edits,
-        "original": original,
+        "original": original, "then": await visit.read(_then, id), "now": _revision_now(visit, stored.provider),
         "attempts": [
             {"row": one, "ids": orjson.loads(one.command_ids), "entities": orjson.loads(one.entities),
              "results": orjson.loads(one.results), "revision": revisions[one.spec_hash],
@@ -128,6 +129,17 @@ async def delivery_of(visit: Visit, id: str) -> dict[str, Any] | None:
 def _revision(transaction: Any, spec_hash: str) -> int | None:
     found: int | None = transaction.scalar(select(specs.c.revision).where(specs.c.hash == spec_hash))
     return found
+
+
+def _then(transaction: Any, id: str) -> tuple[str, int | None] | None:
+    """(hash, revision) of the file by which a delivery was first interpreted; revision None: it is not kept."""
+    found = specs_of.then(transaction, id)
+    return None if found is None else (found.spec_hash, _revision(transaction, found.spec_hash))
+
+
+def _revision_now(visit: Visit, provider: str) -> int | None:
+    loaded = visit.service.providers.get(provider)
+    return None if loaded is None else loaded.interpreter.provider.revision
 
 
 def _published(transaction: Any, id: str, attempt: int) -> Any:

@@ -37,8 +37,9 @@ def _noted(transaction: Connection, who: str, what: str, id: str, why: str, told
 @needs("support")
 async def replay_one(visit: Visit) -> Response:
     id = visit.request.path_params["id"]
-    one = await visit.service.replay.one(id)
-    told = {"verdict": one.verdict, "commands": one.commands}
+    as_then = visit.field("as") == "then"
+    one = await visit.service.replay.one(id, as_then=as_then)
+    told = {"verdict": one.verdict, "commands": one.commands, "as": "then" if as_then else "now"}
     await visit.write(_noted, visit.session.who, "delivery.replay", id, visit.field("why"), told)
     return _back_to(id, f"Replayed: {_came_to(one)}")
 
