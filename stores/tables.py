@@ -135,10 +135,9 @@ outcomes = Table(
     Column("entities", Text, nullable=False),
     Column("command_ids", Text, nullable=False),
     PrimaryKeyConstraint("delivery", "attempt"),
-    Index("outcomes_by_state", "state", "delivery"),
+    _partial("outcomes_not_accepted", "state", "delivery", where="state <> 'accepted'"),
     Index("outcomes_by_time", "at", "state", "attempt"),
-    Index("outcomes_by_store", "external_store", "delivery"),
-    Index("outcomes_by_store_id", "store_id", "delivery"),
+    _partial("outcomes_by_store", "external_store", "delivery", where="external_store <> ''"),
     sqlite_with_rowid=False,
 )
 """What attempts came to; only ever inserted. A delivery's latest attempt is its state."""
@@ -204,7 +203,7 @@ mappings = Table(
     _partial(
         "mappings_current", "tenant", "provider", "kind", "external_id", "within", where="valid_to IS NULL", unique=True
     ),
-    Index("mappings_by_canonical", "tenant", "canonical_id"),
+    Index("mappings_by_canonical", "canonical_id", "tenant"),
 )
 """External ids and their canonical ids, with history. `within` is the external store id, or ""."""
 
@@ -267,14 +266,32 @@ failures = Table(
     Column("resolved_at", Moment),
     Column("resolved_by", Text),
     Column("told_at", Moment),
+    Column("kind", Text, nullable=False, server_default=""),
+    Column("within", Text, nullable=False, server_default=""),
+    Column("external_id", Text, nullable=False, server_default=""),
     Index("failures_by_delivery", "delivery"),
     Index("failures_by_cause", "class", "code", "at"),
+    _partial(
+        "failures_groups",
+        "tenant",
+        "provider",
+        "feed",
+        "class",
+        "code",
+        "kind",
+        "within",
+        "external_id",
+        "delivery",
+        "at",
+        where="resolved_at IS NULL",
+    ),
     _partial("failures_open", "code", "delivery", where="resolved_at IS NULL"),
     _partial("failures_untold", "id", where="told_at IS NULL"),
 )
 """Why deliveries, or elements of them, gave no commands. `data` is JSON as failure.schema.json has it.
 
-`told_at` is when the topic of failures, or a sum for it, had it.
+`told_at` is when the topic of failures, or a sum for it, had it. `kind`, `within` and `external_id` say what it is
+about (stores.causes).
 """
 
 failure_sums = Table(
