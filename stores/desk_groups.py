@@ -92,6 +92,12 @@ def deliveries_of(connection: Connection, cause: Cause, most: int) -> list[str]:
     return list(connection.scalars(statement))
 
 
+def connections_of(connection: Connection, cause: Cause, most: int) -> list[str]:
+    """The connections whose deliveries a cause holds up."""
+    statement = _chosen(select(_F.connection).distinct(), cause).order_by(_F.connection).limit(most)
+    return list(connection.scalars(statement))
+
+
 def sample(connection: Connection, cause: Cause) -> dict[str, Any]:
     """One failure of a group, the newest: its message, next step and place say what all of them have."""
     found: dict[str, Any] | None = connection.scalar(_chosen(select(_F.data), cause).order_by(_F.id.desc()).limit(1))

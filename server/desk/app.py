@@ -48,6 +48,7 @@ ROUTES = [
     Route("/desk/failures", looking.failures, methods=["GET"]),
     Route("/desk/failures/group", looking.group, methods=["GET"]),
     Route("/desk/failures/map", mending.map_id, methods=["POST"]),
+    Route("/desk/failures/lookup", mending.add_to_lookup, methods=["POST"]),
     Route("/desk/replay", jobs.preview, methods=["GET"]),
     Route("/desk/replay", jobs.begin, methods=["POST"]),
     Route("/desk/jobs", jobs.listed, methods=["GET"]),

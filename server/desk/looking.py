@@ -9,7 +9,8 @@ import orjson
 from sqlalchemy import func, select
 from starlette.responses import Response
 
-from flows import desk_edit, desk_mappings, desk_secrets
+from engine.plans import LOOKUP
+from flows import desk_edit, desk_lookups, desk_mappings, desk_secrets
 from flows.sealing import PLACEHOLDER
 from flows.service import Service
 from flows.urls import urls_of
@@ -172,11 +173,21 @@ async def group(visit: Visit) -> Response:
     suggested: list[desk_mappings.Suggestion] = []
     if cause.cls == "mapping" and cause.external_id:
         suggested = await visit.read(desk_mappings.suggestions, cause.tenant, cause.kind, cause.external_id)
+    table = await lookup_of(visit, cause, sample) if cause.kind == LOOKUP else None
     first = await visit.read(desk_groups.deliveries_of, cause, 10)
     return visit.page(
-        "group.html", group=found, sample=sample, suggested=suggested, because=chosen.because,
+        "group.html", group=found, sample=sample, suggested=suggested, table=table,
+        kept=desk_lookups.values_of(table), because=chosen.because,
         cause_query=chosen.cause_query(cause), first=first,
     )  # fmt: skip
+
+
+async def lookup_of(visit: Visit, cause: desk_groups.Cause, sample: dict[str, Any]) -> desk_lookups.Table | None:
+    """The table that a group's value is missing in; None where the provider file no longer has it."""
+    loaded = visit.service.providers.get(cause.provider)
+    if loaded is None or not sample:
+        return None
+    return desk_lookups.table_of(loaded.interpreter.provider, cause.feed, sample["rule"], cause.within, sample["place"])
 
 
 @needs("viewer")
