@@ -17,11 +17,12 @@ from typing import Any
 
 from sqlalchemy import Connection, insert
 
-from stores import desk_deliveries, desk_groups
+from stores import alert_facts, desk_deliveries, desk_groups, desk_habits
+from stores.causes import about
 from stores.database import open_database
 from stores.desk_deliveries import Filters
 from stores.schema import migrate
-from stores.tables import deliveries, failures, outcomes
+from stores.tables import connections, deliveries, failures, mappings, outcomes
 
 CHUNK = 20_000
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
@@ -57,11 +58,29 @@ def rows(start: int, stop: int, total: int, chance: random.Random) -> Iterator[t
         cls, code = ("mapping", "unmapped") if facts else ("validation", "price_format")
         data = {"class": cls, "code": code, "message": "m", "next_step": "n", "facts": facts}
         yield delivery, outcome, {**owner, "delivery": id, "attempt": 1, "at": at, "class": cls, "code": code,
-                                  "data": data, "told_at": at}  # fmt: skip
+                                  "data": data, "told_at": at, **about(facts)._asdict()}  # fmt: skip
+
+
+def agreements() -> list[dict[str, Any]]:
+    return [
+        {"id": f"con{n}", "tenant": f"tenant{n % 40}", "provider": f"provider{n % 7}", "keys": [], "merchant": "",
+         "stores": [], "allow": [], "settings": {}, "created_at": NOW, "changed_at": NOW}
+        for n in range(200)
+    ]  # fmt: skip
+
+
+def stores() -> list[dict[str, Any]]:
+    return [
+        {"tenant": f"tenant{n % 40}", "provider": f"provider{n % 7}", "kind": "store", "within": "",
+         "external_id": f"R-{n}", "canonical_id": f"sto_{n}", "valid_from": NOW, "source": "bench"}
+        for n in range(400)
+    ]  # fmt: skip
 
 
 def fill(connection: Connection, total: int) -> None:
     chance = random.Random(7)
+    connection.execute(insert(connections), agreements())
+    connection.execute(insert(mappings), stores())
     for start in range(0, total, CHUNK):
         made = list(rows(start, min(start + CHUNK, total), total, chance))
         connection.execute(insert(deliveries), [one[0] for one in made])
@@ -73,6 +92,7 @@ def questions(connection: Connection) -> dict[str, Callable[[], Any]]:
     def listed(**given: Any) -> Callable[[], Any]:
         return lambda: desk_deliveries.page(connection, Filters(**given))
 
+    newest = {one.id: one.newest for one in alert_facts.senders(connection)}
     middle = desk_deliveries.page(connection, Filters(until=NOW - SPAN / 2)).lines[0].id
     return {
         "newest": listed(),
@@ -100,6 +120,10 @@ def questions(connection: Connection) -> dict[str, Callable[[], Any]]:
         "groups": lambda: desk_groups.groups(connection),
         "groups of a provider": lambda: desk_groups.groups(connection, provider="provider3"),
         "one group": lambda: desk_groups.group(connection, desk_groups.groups(connection)[0].cause),
+        "failures of a day by class": lambda: desk_groups.by_class(connection, NOW - timedelta(days=1)),
+        "failure rate of an hour": lambda: alert_facts.failure_rate(connection, NOW - timedelta(hours=1)),
+        "connections' last deliveries": lambda: alert_facts.senders(connection),
+        "habit of a connection": lambda: desk_habits.pauses(connection, "con17", newest["con17"]),
         "hours of a day": lambda: desk_deliveries.by_hour(connection, NOW, 24),
     }
 

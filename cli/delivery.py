@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from cli.errors import InputProblem
-from cli.options import data_option, filter_options, json_option
+from cli.options import as_option, data_option, filter_options, json_option
 from cli.output import print_json, print_json_line, print_table
 
 
@@ -169,14 +169,16 @@ def _print(told: dict[str, Any]) -> None:
 @delivery.command()
 @click.argument("ids", metavar="[ID]…", nargs=-1)
 @filter_options("tenant", "provider", "connection", "feed", "state", "class", "code", "since", "until")
+@as_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option
 @data_option
-def replay(ids: tuple[str, ...], yes: bool, as_json: bool, data: Path | None, **given: Any) -> None:
+def replay(ids: tuple[str, ...], as_: str, yes: bool, as_json: bool, data: Path | None, **given: Any) -> None:
     """Replays deliveries from their stored bytes: those named, or all that the filters choose.
 
-    The provider file and the mappings of now hold. Commands that were written before are not written again.
-    Exit status 1 when a delivery was not accepted.
+    The provider file and the mappings of now hold, or with --as then those by which each was first interpreted.
+    Commands that were written before are not written again. What earlier attempts left open is resolved: the new
+    one says what is still wrong. Exit status 1 when a delivery was not accepted.
 
     \b
     Example:
@@ -192,7 +194,7 @@ def replay(ids: tuple[str, ...], yes: bool, as_json: bool, data: Path | None, **
     if not chosen:
         with opened(data) as store, store.reading() as transaction:
             chosen = list(deliveries.ids(transaction, filters))
-    sys.exit(replay_all(data, chosen, yes, as_json))
+    sys.exit(replay_all(data, chosen, as_, yes, as_json))
 
 
 @delivery.command()
@@ -276,33 +278,37 @@ def _print_parked(parked: list[tuple[str, int, int]], as_json: bool) -> None:
         print_table(("delivery", "rows", "commands"), parked, "No parked commands.")
 
 
-def replay_all(data: Path | None, ids: list[str], yes: bool, as_json: bool) -> int:
+def replay_all(data: Path | None, ids: list[str], as_: str, yes: bool, as_json: bool) -> int:
     """Says how many, asks, replays with progress; the exit status."""
     if not ids:
         click.echo("[]" if as_json else "Nothing to replay.")
         return 0
     if len(ids) > 1 and not yes and sys.stdin.isatty():
         click.confirm(f"Replay {len(ids)} deliveries?", abort=True)
-    verdicts = asyncio.run(_replay(data, ids, as_json))
+    verdicts = asyncio.run(_replay(data, ids, as_, as_json))
     if not as_json:
         click.echo(", ".join(f"{count} {verdict or 'not run'}" for verdict, count in verdicts.most_common()))
     return 0 if set(verdicts) <= {"accepted", "duplicate", "stale", "ignored"} else 1
 
 
-async def _replay(data: Path | None, ids: list[str], as_json: bool) -> Counter[str]:
+async def _replay(data: Path | None, ids: list[str], as_: str, as_json: bool) -> Counter[str]:
     from cli.store import now, operator, settings_of
     from flows.service import Service
-    from stores import audit
+    from stores import audit, desk_groups
+    from stores.writer import Work
 
     service = Service(settings_of(data), serving=False)
     await service.start()
+    who = operator()
     verdicts: Counter[str] = Counter()
     try:
         with click.progressbar(
             length=len(ids), label="replaying", file=sys.stderr, hidden=not sys.stderr.isatty()
         ) as bar:
-            async for one in service.replay.run(ids):
+            async for one in service.replay.run(ids, as_then=as_ == "then"):
                 verdicts[one.verdict] += 1
+                if one.verdict:
+                    await service.journal.write(Work(desk_groups.superseded, [one.delivery], who, now()))
                 if as_json:
                     print_json_line({"delivery": one.delivery, "verdict": one.verdict, "commands": one.commands,
                                      "failures": [f.to_json() for f in one.failures]})  # fmt: skip
@@ -311,7 +317,7 @@ async def _replay(data: Path | None, ids: list[str], as_json: bool) -> Counter[s
                         f"{one.delivery}  {one.verdict or 'not run'}  {one.failures[0].message if one.failures else ''}"
                     )
                 bar.update(1)
-        who, at = operator(), now()
+        at = now()
         await service.journal.write(
             lambda t: audit.append(
                 t,
@@ -319,7 +325,7 @@ async def _replay(data: Path | None, ids: list[str], as_json: bool) -> Counter[s
                 who,
                 "delivery.replay",
                 ids[0] if len(ids) == 1 else f"{len(ids)} deliveries",
-                data=dict(verdicts),
+                data={**verdicts, "as": as_},
             )
         )
     finally:
@@ -347,7 +353,7 @@ def accept(id_: str, as_json: bool, data: Path | None) -> None:
 async def _accept(data: Path | None, id_: str, as_json: bool) -> int:
     from cli.store import now, operator, settings_of
     from flows.service import Service
-    from stores import audit
+    from stores import audit, desk_groups
     from stores.writer import Work
 
     service = Service(settings_of(data), serving=False)
@@ -356,6 +362,8 @@ async def _accept(data: Path | None, id_: str, as_json: bool) -> int:
         one = await service.replay.accept(id_)
         who, at, told = operator(), now(), {"verdict": one.verdict, "commands": one.commands}
         await service.journal.write(Work(audit.append, at, who, "delivery.accept", id_, data=told))
+        if one.verdict:
+            await service.journal.write(Work(desk_groups.superseded, [id_], who, at))
     finally:
         await service.stop()
     if as_json:

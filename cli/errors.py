@@ -29,6 +29,8 @@ _NEXT_STEPS = {
     "ConnectionExists": "A connection {} stands already. Choose another --id.",
     "AdminKeyExists": "A key {} stands already. Choose another name, or revoke it first.",
     "AdminKeyUnknown": "There is no key {} to revoke. See: tiffin admin-key list",
+    "AlertRefused": "",
+    "AlertUnknown": "There is no alert {}. See: tiffin alert list",
     "ArchiveBusy": "",
     "ObjectsAway": "The object store does not answer: {} See: tiffin doctor",
     "SegmentUnreadable": "A segment of the archive cannot be read: {} See: tiffin archive verify",

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from cli.errors import InputProblem
-from cli.options import data_option, filter_options, json_option
+from cli.options import as_option, data_option, filter_options, json_option
 from cli.output import print_json, print_table
 
 
@@ -131,11 +131,14 @@ def resolve(ids: tuple[int, ...], why: str, data: Path | None) -> None:
 @failure.command()
 @click.argument("ids", metavar="[ID]…", nargs=-1, type=int)
 @filter_options("tenant", "provider", "connection", "feed", "class", "code")
+@as_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option
 @data_option
-def replay(ids: tuple[int, ...], yes: bool, as_json: bool, data: Path | None, **given: Any) -> None:
+def replay(ids: tuple[int, ...], as_: str, yes: bool, as_json: bool, data: Path | None, **given: Any) -> None:
     """Replays the deliveries of failures: those named, or all open ones that the filters choose.
+
+    What earlier attempts left open is resolved: the new one says what is still wrong.
 
     \b
     Example:
@@ -154,4 +157,4 @@ def replay(ids: tuple[int, ...], yes: bool, as_json: bool, data: Path | None, **
             chosen = list(dict.fromkeys(f.delivery for f in found if f is not None))
         else:
             chosen = failures.deliveries_of(transaction, filters)
-    sys.exit(replay_all(data, chosen, yes, as_json))
+    sys.exit(replay_all(data, chosen, as_, yes, as_json))

@@ -17,6 +17,7 @@ _COMMANDS = {
     "delivery": ("cli.delivery", "delivery", "Look at deliveries, replay them."),
     "failure": ("cli.failure", "failure", "Look at failures, resolve and replay them."),
     "notice": ("cli.notice", "notice", "What handshakes brought, and what is new in payloads."),
+    "alert": ("cli.alert", "alert", "Rules of which a webhook is told."),
     "archive": ("cli.archive", "archive", "Pack older payloads into object storage; verify them."),
     "import": ("cli.imports", "import_", "Import a file of any size."),
     "job": ("cli.job", "job", "Import jobs: look at them, cancel, resume."),

@@ -19,6 +19,15 @@ data_option: Decorator = click.option(
     help="The data folder. [default: TIFFIN_DATA, else ./data]",
 )
 
+as_option: Decorator = click.option(
+    "--as",
+    "as_",
+    type=click.Choice(["now", "then"]),
+    default="now",
+    show_default=True,
+    help="By the provider file and mappings of now, or of when it was first interpreted.",
+)
+
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 

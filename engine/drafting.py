@@ -290,7 +290,7 @@ class _Failures:
             path=payload_path(plan, index, column.expression),
             rule=plan.name,
             element=index[0] if index else None,
-            facts={"field": named},
+            facts={"field": named, **({"within": named, **error.facts} if error.facts else {})},
         )
         self._file(failure, plan.name, index)
 

@@ -347,6 +347,11 @@ def _object_fields(field: FieldSchema) -> Mapping[str, FieldSchema]:
     return field.items if isinstance(field.items, Mapping) else {}
 
 
+LOOKUP = "lookup"
+"""Stands in a failure's facts where an id has its kind: what is missing is a key of a table."""
+LONGEST_KEY = 200
+
+
 def make_lookup(table: Mapping[str, Any], otherwise: Any, has_otherwise: bool) -> Reader:
     """A reader by a table whose keys are text. Raises Unreadable `not_in_lookup`."""
     known, otherwise = plain(table), plain(otherwise)
@@ -361,6 +366,7 @@ def make_lookup(table: Mapping[str, Any], otherwise: Any, has_otherwise: bool) -
         if has_otherwise:
             return otherwise
         shown: Iterable[str] = list(known)[:12]
-        raise Unreadable("not_in_lookup", f"{value!r} is not one of {', '.join(map(repr, shown))}")
+        facts = {"kind": LOOKUP, "external_id": key} if key is not None and len(key) <= LONGEST_KEY else {}
+        raise Unreadable("not_in_lookup", f"{value!r} is not one of {', '.join(map(repr, shown))}", facts)
 
     return read

@@ -57,12 +57,15 @@ class Reads(Protocol):
     async def resolve(self, tenant: str, provider: str, refs: frozenset[Ref]) -> dict[Ref, str]:
         """The canonical ids of external ids, as far as they are mapped."""
 
+    async def resolve_as_of(self, tenant: str, provider: str, refs: frozenset[Ref], as_of: datetime) -> dict[Ref, str]:
+        """The canonical ids that external ids had then."""
+
 
 class Attempt(NamedTuple):
     """A delivery to work on. `number` counts from 1; `replay` says that an operator asked for it, `accepted` that
     its snapshots may retire more than their guard.
 
-    `obstacle` is why it cannot be interpreted, where it cannot.
+    `obstacle` is why it cannot be interpreted, where it cannot. `as_of`: the mappings of then hold, not those of now.
     """
 
     delivery: str
@@ -74,6 +77,7 @@ class Attempt(NamedTuple):
     replay: bool = False
     obstacle: Failure | None = None
     accepted: bool = False
+    as_of: datetime | None = None
 
 
 class Work(NamedTuple):
@@ -147,16 +151,18 @@ class Attempts:
             self._turns.leave(size)
 
     async def _run(self, attempt: Attempt, call: Call | None) -> Concluded:
+        made: frozenset[Ref] = frozenset()
         for _ in range(MOST_FINISHES):
-            work = await self._interpret(attempt, call)
+            work = await self._interpret(attempt, call, made)
             committed = await self._commit(attempt, work)
             if not committed.remapped:
                 return self._concluded(attempt, work, committed)
+            made = frozenset(new.ref for new in work.outcome.mappings)
         unsettled = _failure("mappings_unsettled", "The mappings of its ids kept changing.", "Replay the delivery.")
         work = Work(None, Outcome("failed", failures=(unsettled,)))
         return self._concluded(attempt, work, await self._commit(attempt, work))
 
-    async def _interpret(self, attempt: Attempt, call: Call | None) -> Work:
+    async def _interpret(self, attempt: Attempt, call: Call | None, made: frozenset[Ref]) -> Work:
         interpreter, connection = attempt.provider.interpreter, attempt.connection
         if attempt.obstacle is not None:
             return Work(None, Outcome("failed", failures=(attempt.obstacle,)))
@@ -187,7 +193,7 @@ class Attempts:
             started = self._passed("draft", started)
             resolved: dict[Ref, str] = {}
             if draft.refs:
-                resolved = await self._reads.resolve(connection.tenant, connection.provider, draft.refs)
+                resolved = await self._resolve(attempt, draft.refs, made)
                 started = self._passed("resolve", started)
             outcome = (
                 interpreter.finish(draft, resolved, attempt.delivery, claimant)
@@ -203,6 +209,15 @@ class Attempts:
         except Exception:
             _log.exception("attempt_failed", delivery=attempt.delivery, attempt=attempt.number)
             return Work(reading, _internal_error())
+
+    async def _resolve(self, attempt: Attempt, refs: frozenset[Ref], made: frozenset[Ref]) -> dict[Ref, str]:
+        """`made` are ids that an earlier try wanted to create, and that somebody else has by now."""
+        tenant, provider = attempt.connection.tenant, attempt.connection.provider
+        if attempt.as_of is None:
+            return await self._reads.resolve(tenant, provider, refs)
+        then = await self._reads.resolve_as_of(tenant, provider, refs, attempt.as_of)
+        new = made.intersection(refs).difference(then)
+        return {**await self._reads.resolve(tenant, provider, new), **then} if new else then
 
     def _passed(self, stage: Stage, since: float) -> float:
         now = perf_counter()

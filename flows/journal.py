@@ -303,6 +303,10 @@ class Journal:
                 return await self._hot.resolve(tenant, provider, refs)
         return await self.read(lambda transaction: mappings.resolve(transaction, tenant, provider, refs))
 
+    async def resolve_as_of(self, tenant: str, provider: str, refs: frozenset[Ref], as_of: datetime) -> dict[Ref, str]:
+        """The canonical ids that external ids had then."""
+        return await self.read(lambda transaction: mappings.resolve(transaction, tenant, provider, refs, as_of))
+
     async def connections_marker(self) -> Hashable:
         return await self.read(connections.marker)
 

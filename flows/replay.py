@@ -1,13 +1,17 @@
-"""Runs stored deliveries again, by the provider file and the mappings of now.
+"""Runs stored deliveries again, by the provider file and the mappings of now or of then.
 
 A replay is marked as one: it is not refused as a duplicate of its own earlier attempts, and commands that
 they wrote are not written again. A quarantined request is verified again, as of when it came.
+
+"As then" is by the provider file, with its connection's overrides, by which the delivery was first interpreted, and by
+the mappings that held at that time. An id that had none then and is to be created is taken as it stands now.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from engine.auth_failures import KeyNeeded
 from engine.failures import Failure, Unauthorized
@@ -17,8 +21,9 @@ from flows.certificates import Certificates, CertificateUnavailable
 from flows.connections import Directory, candidates, verified
 from flows.journal import Journal
 from flows.overrides import effective
-from flows.providers import LoadedProvider
+from flows.providers import EngineName, LoadedProvider
 from flows.sealing import opened
+from flows.then import NotKept, of_then
 from stores import imports
 from stores.deliveries import StoredDelivery
 from stores.payloads import PayloadLost
@@ -53,10 +58,10 @@ class Replay:
         self._journal, self._attempts = journal, attempts
         self._certificates = certificates or Certificates()
 
-    async def run(self, deliveries: Iterable[str]) -> AsyncIterator[Replayed]:
+    async def run(self, deliveries: Iterable[str], *, as_then: bool = False) -> AsyncIterator[Replayed]:
         """Replays each delivery in turn and tells what it came to. Raises StoreUnavailable."""
         for delivery in deliveries:
-            yield await self.one(delivery)
+            yield await self.one(delivery, as_then=as_then)
 
     async def accept(self, delivery: str) -> Replayed:
         """Runs a delivery that waits at a snapshot's guard: it retires what is absent by now."""
@@ -79,7 +84,7 @@ class Replay:
         except Unauthorized as refusal:
             return "", refusal.failure
 
-    async def one(self, delivery: str, *, accepted: bool = False, wanted: str = "") -> Replayed:
+    async def one(self, delivery: str, *, accepted: bool = False, wanted: str = "", as_then: bool = False) -> Replayed:
         """`wanted` is the only connection that a quarantined request may verify for; "" for any."""
         stored = await self._journal.stored(delivery)
         if stored is None:
@@ -88,6 +93,12 @@ class Replay:
             # What it holds is a note about rows; they stand in the file.
             return _not_run(delivery, "part_of_a_file", "It is part of an imported file.", "Send the file again.")
         loaded = self._providers.get(stored.provider)
+        as_of: datetime | None = None
+        if as_then:
+            try:
+                loaded, as_of = await of_then(self._journal, stored, self._engine())
+            except NotKept as gone:
+                return _not_run(delivery, gone.code, str(gone), "Replay it as now.")
         if loaded is None or stored.feed not in loaded.interpreter.feeds:
             return _not_run(delivery, "feed_missing", "No loaded provider file has its feed.")
         try:
@@ -102,12 +113,18 @@ class Replay:
             return _not_run(delivery, "taken_elsewhere", "Another process runs it at this moment.")
         if connection is None:
             return _not_run(delivery, "connection_missing", "Its connection is gone.")
-        loaded, obstacle = await effective(self._journal, loaded, connection)
+        obstacle = None
+        if not as_then:
+            loaded, obstacle = await effective(self._journal, loaded, connection)
         number = await self._journal.next_attempt(delivery)
         attempt = Attempt(
-            delivery, number, loaded, stored.feed, connection, request, True, obstacle=obstacle, accepted=accepted
-        )
+            delivery, number, loaded, stored.feed, connection, request, True, obstacle=obstacle, accepted=accepted,
+            as_of=as_of,
+        )  # fmt: skip
         return await self._attempts.run(attempt, lambda concluded: _replayed(delivery, concluded))
+
+    def _engine(self) -> EngineName:
+        return next((one.origin.engine for one in self._providers.values() if one.origin is not None), "jlens")
 
     async def _connection(
         self, stored: StoredDelivery, loaded: LoadedProvider, request: Request, wanted: str

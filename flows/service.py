@@ -14,6 +14,7 @@ import schemas
 from flows import tracing
 from flows.admin_keys import AdminKeys
 from flows.admission import Gate
+from flows.alerting.watch import Watch, poster_for
 from flows.answering import Answering
 from flows.attempts import Attempts
 from flows.certificates import Certificates
@@ -243,6 +244,7 @@ class Service:
             loop.create_task(self._count_questions()),
             loop.create_task(self.importer.keep_tidy(self.settings.keep_imports)),
             loop.create_task(refreshing.run()),
+            loop.create_task(self._watch().run()),
         ]
         self._importing = loop.create_task(self.importer.run())
         self._background.append(loop.create_task(self._observer().run()))
@@ -255,6 +257,11 @@ class Service:
             log: Any = logger("tiffin.limits")
             self._shared = SharedLimits(self.limits, SharedBuckets(url), log)
             self._background.append(loop.create_task(self._shared.run()))
+
+    def _watch(self) -> Watch:
+        settings = self.settings
+        poster = poster_for(settings.alert_networks)
+        return Watch(self.journal, self.owner, self._clock, settings.public_url, poster)
 
     def _reloading(self) -> Reloading:
         log: Any = logger("tiffin.providers")

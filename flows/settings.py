@@ -152,6 +152,9 @@ class Settings(BaseSettings):
         description="Days that finished deliveries without open failures stay, with their keys; 0: always.",
     )
     keep_published: float = Field(90, ge=0, description="Days that the record of a published command stays; 0: always.")
+    alert_networks: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_networks)] = Field(
+        (), description="CIDR blocks of own networks that alerts may be sent to, also by http; else: public ones only."
+    )
     import_bytes: int = Field(2048 * MIB, ge=1, description="Largest file of an import job in bytes.")
     import_chunk: int = Field(2_000, ge=1, le=20_000, description="Rows of a file that are written at once.")
     import_failures: int = Field(

@@ -19,7 +19,7 @@ from server.app import create_app
 
 OPTIONS: dict[str, Any] = {
     "loop": "uvloop",
-    "http": "httptools",
+    "http": "server.protocol:Protocol",
     "ws": "none",
     "access_log": False,
     "log_config": None,

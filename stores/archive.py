@@ -11,6 +11,7 @@ import orjson
 from sqlalchemy import ColumnElement, Connection, and_, delete, insert, or_, select, update
 
 from stores import counters, payloads
+from stores.causes import About
 from stores.deliveries import StoredDelivery
 from stores.tables import counters as counters_table
 from stores.tables import deliveries, failures, in_flight, micros, moment, outcomes, segments
@@ -120,7 +121,7 @@ def erase(connection: Connection, id: str) -> None:
     for number, data in connection.execute(select(f.id, f.data).where(f.delivery == id)).all():
         known = orjson.loads(data) if isinstance(data, str | bytes) else data
         scrubbed = {**known, "message": "(erased)", "path": "", "facts": {}}
-        connection.execute(update(failures).where(f.id == number).values(data=scrubbed))
+        connection.execute(update(failures).where(f.id == number).values(data=scrubbed, **About()._asdict()))
 
 
 # ---- segments ----

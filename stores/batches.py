@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from engine.failures import Failure
 from engine.messages import EntityVersion
 from stores import snapshots
+from stores.causes import about_json
 from stores.claims import Claim, Claims
 from stores.failure_sums import MINUTE
 from stores.outbox import grouped, ids_text, picked
@@ -211,8 +212,9 @@ class Batch:
             for cls, code, data in c.failures:
                 self._add(
                     self._sql.put_failure,
-                    (c.delivery, c.attempt, at, c.tenant, c.provider, c.connection, c.feed, cls, code, data.decode()),
-                )
+                    (c.delivery, c.attempt, at, c.tenant, c.provider, c.connection, c.feed, cls, code, data.decode(),
+                     *about_json(data)),
+                )  # fmt: skip
         self._add(self._sql.drop_in_flight, (c.delivery,))
         # A later entry of the batch may ask for this outcome.
         self._seen(c)

@@ -8,25 +8,43 @@ serves (a SKU, a text) is looked for in a bounded number of deliveries; the page
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, Select, and_, func, literal, or_, select, type_coerce
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    type_coerce,
+)
 from sqlalchemy.sql.expression import FromClause
 
 from stores.desk_bytes import BytesWithin
-from stores.tables import deliveries, failures, in_flight, micros, moment, outcomes
+from stores.tables import deliveries, failures, in_flight, mappings, micros, moment, outcomes
 
 LOOKED_THROUGH = 5_000
 """So many deliveries are looked through for a text before the page says how far it came."""
 _HOUR = 3_600_000_000
+_STORES = 50
+"""So many ids of one store are looked for."""
+# Written out: a partial index is used only where the statement says what the index does.
+_NOT_ACCEPTED: ColumnElement[bool] = outcomes.c.state != literal_column("'accepted'")
+_OF_A_STORE: ColumnElement[bool] = outcomes.c.external_store != literal_column("''")
 
 
 @dataclass(frozen=True, slots=True)
 class Filters:
     """What a list is narrowed to; "" and None: anything. `store` is the provider's id of it or the canonical one.
 
+    `store_ids` are the provider's ids that `store` stands for; where they are not given, they are looked up.
     `sku` is an id that a body, a failure or a command of it names; `text` stands in its body or URL.
     """
 
@@ -43,6 +61,7 @@ class Filters:
     sku: str = ""
     id: str = ""
     text: str = ""
+    store_ids: tuple[str, ...] = ()
 
     @property
     def chosen(self) -> bool:
@@ -93,7 +112,7 @@ def _driving(filters: Filters) -> tuple[FromClause, ColumnElement[str]]:
     if filters.state == "in_flight":
         joined = in_flight.join(deliveries, d.id == in_flight.c.delivery)
         return joined.outerjoin(outcomes, and_(o.delivery == d.id, _newest())), in_flight.c.delivery
-    if filters.state or filters.store:
+    if filters.state not in ("", "accepted") or filters.store:
         return outcomes.join(deliveries, and_(d.id == o.delivery, _newest())), o.delivery
     return deliveries.outerjoin(outcomes, and_(o.delivery == d.id, _newest())), d.id
 
@@ -107,8 +126,10 @@ def _where(statement: Select[Any], filters: Filters, id: ColumnElement[str]) -> 
         statement = statement.where(o.state.is_(None))
     elif filters.state:
         statement = statement.where(o.state == filters.state)
+        statement = statement if filters.state == "accepted" else statement.where(_NOT_ACCEPTED)
     if filters.store:
-        statement = statement.where(or_(o.external_store == filters.store, o.store_id == filters.store))
+        stores = [o.external_store == one for one in filters.store_ids or (filters.store,)]
+        statement = statement.where(_OF_A_STORE, or_(*stores))
     if filters.id:
         statement = statement.where(id == filters.id)
     if filters.since:
@@ -153,9 +174,7 @@ def _mentions(filters: Filters) -> ColumnElement[bool]:
         places = [_within(d.body, wanted), d.url.contains(wanted, autoescape=True)]
         if names:
             places.append(o.entities.contains(wanted, autoescape=True))
-            places.append(
-                select(f.id).where(f.delivery == d.id, f.data["facts"]["external_id"].as_string() == wanted).exists()
-            )
+            places.append(select(f.id).where(f.delivery == d.id, f.external_id == wanted).exists())
         found.append(or_(*places))
     return and_(*found)
 
@@ -172,8 +191,22 @@ _LINE = (
 )  # fmt: skip
 
 
+def _with_stores(connection: Connection, filters: Filters) -> Filters:
+    m, o = mappings.c, outcomes.c
+    named = select(m.external_id).where(m.canonical_id == filters.store, m.kind == "store").distinct().limit(_STORES)
+    ids = dict.fromkeys((filters.store, *connection.scalars(named)))
+    seen = [
+        one
+        for one in ids
+        if connection.scalar(select(o.delivery).where(_OF_A_STORE, o.external_store == one).limit(1)) is not None
+    ]
+    return replace(filters, store_ids=tuple(seen))
+
+
 def page(connection: Connection, filters: Filters, *, below: str = "", limit: int = 50) -> Page:
     """The newest deliveries that the filters choose, below an id."""
+    if filters.store and not filters.store_ids:
+        filters = _with_stores(connection, filters)
     if (filters.cls or filters.code) and not (filters.state or filters.store or filters.sku or filters.text):
         ids = list(connection.scalars(_failed(filters, below, limit + 1)))
         if filters.id:

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, func, select, update
 
+from stores.causes import About
 from stores.tables import failures
 
 CHUNK = 500
@@ -48,6 +49,9 @@ class Cause:
     last: datetime
 
 
+_COLUMNS = [column for column in failures.c if column.name not in About._fields]
+
+
 def _chosen(statement: Select[Any], filters: Mapping[str, Any]) -> Select[Any]:
     for name in ("tenant", "provider", "connection", "feed", "class", "code", "delivery"):
         if filters.get(name):
@@ -59,12 +63,12 @@ def _chosen(statement: Select[Any], filters: Mapping[str, Any]) -> Select[Any]:
 
 def listed(connection: Connection, filters: Mapping[str, Any], *, limit: int = 50) -> list[StoredFailure]:
     """The newest first. `filters`: tenant, provider, connection, feed, class, code, delivery, resolved (bool)."""
-    statement = _chosen(select(failures), filters).order_by(failures.c.id.desc()).limit(limit)
+    statement = _chosen(select(*_COLUMNS), filters).order_by(failures.c.id.desc()).limit(limit)
     return [StoredFailure(*row) for row in connection.execute(statement)]
 
 
 def get(connection: Connection, id: int) -> StoredFailure | None:
-    row = connection.execute(select(failures).where(failures.c.id == id)).first()
+    row = connection.execute(select(*_COLUMNS).where(failures.c.id == id)).first()
     return None if row is None else StoredFailure(*row)
 
 
@@ -108,7 +112,7 @@ def resolve_delivery(connection: Connection, delivery: str, before_attempt: int,
 def untold(connection: Connection, limit: int) -> list[StoredFailure]:
     """The oldest failures that the topic of failures has not yet had."""
     f = failures.c
-    statement = select(failures).where(f.told_at.is_(None)).order_by(f.id).limit(limit)
+    statement = select(*_COLUMNS).where(f.told_at.is_(None)).order_by(f.id).limit(limit)
     return [StoredFailure(*row) for row in connection.execute(statement)]
 
 

@@ -156,11 +156,11 @@ def list_mappings(
 def missing(connection: Connection, tenant: str | None = None, provider: str | None = None) -> list[Missing]:
     """External ids that open mapping failures name, those that hold up most deliveries first."""
     f = failures.c
-    kind, within, external = (f.data["facts"][name].as_string() for name in ("kind", "within", "external_id"))
+    kind, within, external = f.kind, f.within, f.external_id
     count = func.count(f.delivery.distinct())
     statement = (
         select(f.tenant, f.provider, kind, within, external, count, func.min(f.at))
-        .where(f["class"] == "mapping", f.resolved_at.is_(None))
+        .where(f["class"] == "mapping", f.resolved_at.is_(None), external != "")
         .group_by(f.tenant, f.provider, kind, within, external)
         .order_by(count.desc(), external)
     )

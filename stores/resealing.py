@@ -9,7 +9,7 @@ from sqlalchemy import Column, ColumnElement, Connection, Table, and_, func, or_
 
 from stores.payloads import OBJECT, SEGMENT
 from stores.secrets import HEAD
-from stores.tables import connection_secrets, deliveries, notices, shadows
+from stores.tables import alerts, connection_secrets, deliveries, notices, shadows
 
 
 class Place(NamedTuple):
@@ -26,6 +26,8 @@ PLACES: Final = (
     Place(
         "secrets of connections", connection_secrets, connection_secrets.c.value, connection_secrets.c.id.is_not(None)
     ),
+    Place("alerts' URLs", alerts, alerts.c.url, alerts.c.id.is_not(None)),
+    Place("alerts' secrets", alerts, alerts.c.secret, alerts.c.id.is_not(None)),
     Place("notices", notices, notices.c.shown, notices.c.id.is_not(None)),
     Place("examples of shadows", shadows, shadows.c.examples, shadows.c.examples != b""),
     Place(

@@ -136,10 +136,9 @@ outcomes = Table(
     Column("entities", Text, nullable=False),
     Column("command_ids", Text, nullable=False),
     PrimaryKeyConstraint("delivery", "attempt"),
-    Index("outcomes_by_state", "state", "delivery"),
+    _partial("outcomes_not_accepted", "state", "delivery", where="state <> 'accepted'"),
     Index("outcomes_by_time", "at", "state", "attempt"),
-    Index("outcomes_by_store", "external_store", "delivery"),
-    Index("outcomes_by_store_id", "store_id", "delivery"),
+    _partial("outcomes_by_store", "external_store", "delivery", where="external_store <> ''"),
     sqlite_with_rowid=False,
 )
 """What attempts came to; only ever inserted. A delivery's latest attempt is its state."""
@@ -205,7 +204,7 @@ mappings = Table(
     _partial(
         "mappings_current", "tenant", "provider", "kind", "external_id", "within", where="valid_to IS NULL", unique=True
     ),
-    Index("mappings_by_canonical", "tenant", "canonical_id"),
+    Index("mappings_by_canonical", "canonical_id", "tenant"),
 )
 """External ids and their canonical ids, with history. `within` is the external store id, or ""."""
 
@@ -268,14 +267,32 @@ failures = Table(
     Column("resolved_at", Moment),
     Column("resolved_by", Text),
     Column("told_at", Moment),
+    Column("kind", Text, nullable=False, server_default=""),
+    Column("within", Text, nullable=False, server_default=""),
+    Column("external_id", Text, nullable=False, server_default=""),
     Index("failures_by_delivery", "delivery"),
     Index("failures_by_cause", "class", "code", "at"),
+    _partial(
+        "failures_groups",
+        "tenant",
+        "provider",
+        "feed",
+        "class",
+        "code",
+        "kind",
+        "within",
+        "external_id",
+        "delivery",
+        "at",
+        where="resolved_at IS NULL",
+    ),
     _partial("failures_open", "code", "delivery", where="resolved_at IS NULL"),
     _partial("failures_untold", "id", where="told_at IS NULL"),
 )
 """Why deliveries, or elements of them, gave no commands. `data` is JSON as failure.schema.json has it.
 
-`told_at` is when the topic of failures, or a sum for it, had it.
+`told_at` is when the topic of failures, or a sum for it, had it. `kind`, `within` and `external_id` say what it is
+about (stores.causes).
 """
 
 failure_sums = Table(
@@ -643,6 +660,58 @@ positions = Table(
     Column("position", Text, nullable=False),
 )
 """How far each reader of stored deliveries has come: the id of the last one."""
+
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("above", BigInteger),
+    Column("within", Integer, nullable=False),
+    Column("least", Integer, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("connection", Text, nullable=False),
+    Column("remind", Integer, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("url", LargeBinary, nullable=False),
+    Column("secret", LargeBinary, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("created_by", Text, nullable=False),
+)
+"""Rules of alerts: see stores.alerts. `url` and `secret` are encrypted; `host` is what is shown of the URL."""
+
+alert_states = Table(
+    "alert_states",
+    metadata,
+    Column("alert", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("value", BigInteger, nullable=False),
+    Column("since", Moment, nullable=False),
+    Column("told_at", Moment, nullable=False),
+    Column("reminded", Integer, nullable=False),
+    Column("calm_since", Moment),
+    PrimaryKeyConstraint("alert", "subject"),
+    sqlite_with_rowid=False,
+)
+"""What alerts have told and not yet told to be over."""
+
+alert_messages = Table(
+    "alert_messages",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("alert", Text, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("due_at", Moment),
+    Column("attempts", Integer, nullable=False),
+    Column("sent_at", Moment),
+    Column("problem", Text, nullable=False),
+    Index("alert_messages_by_alert", "alert", "at"),
+    _partial("alert_messages_due", "due_at", where="due_at IS NOT NULL"),
+)
+"""Messages of alerts, kept for a while. `due_at`: when it is tried next; null once it was sent or given up."""
 
 counters = Table(
     "counters",

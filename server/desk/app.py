@@ -12,12 +12,14 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from flows.alerting.watch import poster_for
 from flows.desk_jobs import Jobs
 from flows.journal import StoreUnavailable
 from flows.logging import logger
 from flows.service import Service
-from server.desk import jobs, looking, mappings, mending, sessions
+from server.desk import alerts, jobs, live, looking, mappings, mending, sessions
 from server.desk.rendering import rendered
+from server.protocol import STREAM
 
 _log = logger("tiffin.desk")
 HEADERS = (
@@ -32,6 +34,7 @@ HEADERS = (
 
 ROUTES = [
     Route("/desk", looking.overview, methods=["GET"]),
+    Route(STREAM, live.stream, methods=["GET"]),
     Route("/desk/", lambda _: RedirectResponse("/desk", 308), methods=["GET"]),
     Route("/desk/sign-in", sessions.sign_in_page, methods=["GET"]),
     Route("/desk/sign-in", sessions.sign_in, methods=["POST"]),
@@ -45,6 +48,7 @@ ROUTES = [
     Route("/desk/failures", looking.failures, methods=["GET"]),
     Route("/desk/failures/group", looking.group, methods=["GET"]),
     Route("/desk/failures/map", mending.map_id, methods=["POST"]),
+    Route("/desk/failures/lookup", mending.add_to_lookup, methods=["POST"]),
     Route("/desk/replay", jobs.preview, methods=["GET"]),
     Route("/desk/replay", jobs.begin, methods=["POST"]),
     Route("/desk/jobs", jobs.listed, methods=["GET"]),
@@ -61,6 +65,10 @@ ROUTES = [
     Route("/desk/connections/{id}", looking.connection, methods=["GET"]),
     Route("/desk/connections/{id}/rotate", mending.rotate, methods=["POST"]),
     Route("/desk/connections/{id}/verify", mending.verify, methods=["POST"]),
+    Route("/desk/alerts", alerts.listed, methods=["GET"]),
+    Route("/desk/alerts", alerts.add, methods=["POST"]),
+    Route("/desk/alerts/{id}/test", alerts.test, methods=["POST"]),
+    Route("/desk/alerts/{id}/remove", alerts.remove, methods=["POST"]),
     Route("/desk/audit", looking.audit, methods=["GET"]),
     Mount("/desk/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static"),
 ]
@@ -74,6 +82,8 @@ def desk(service: Service) -> ASGIApp:
     )
     pages.state.service = service
     pages.state.tries = sessions.Tries()
+    pages.state.poster = poster_for(service.settings.alert_networks)
+    pages.state.live = live.Live(lambda: looking.live_overview(service))
     pages.state.jobs = Jobs(service.journal, service.replay, sessions.now)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:

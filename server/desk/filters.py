@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from engine.plans import LOOKUP
 from stores.desk_deliveries import Filters
 from stores.desk_groups import Cause
 
@@ -69,6 +70,8 @@ def cause_query(found: Cause) -> dict[str, str]:
 
 def because(found: Cause, most: int = 80) -> str:
     """The cause in a few words, as a heading has it."""
+    if found.kind == LOOKUP:
+        return f"{found.within} {found.external_id[:most]} {found.code} in {found.provider} {found.feed}"
     if found.external_id:
         where = f" at store {found.within}" if found.within else ""
         return f"{found.kind or 'id'} {found.external_id[:most]} {found.code}{where}"

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import orjson
 from starlette.responses import RedirectResponse, Response
 
-from flows.desk_jobs import FASTEST, MOST, RATE, SILENT, Jobs
+from flows.desk_jobs import AS, FASTEST, MOST, RATE, SILENT, Jobs
 from server.desk import filters as chosen
 from server.desk.sessions import Visit, needs, now
-from stores import desk_deliveries, desk_groups, desk_jobs
+from stores import desk_deliveries, desk_groups, desk_jobs, specs
 
 _SHOWN = 10
 
@@ -36,10 +37,18 @@ async def preview(visit: Visit) -> Response:
     except chosen.NotUnderstood as error:
         return visit.refused(400, "Nothing chosen", str(error))
     lines = await visit.read(desk_deliveries.lines, ids[:1000])
+    used = await visit.read(specs.used, ids[:1000])
     return visit.page(
         "replay.html", count=len(ids), most=MOST, states=Counter(one.state for one in lines), counted=len(lines),
         lines=lines[:_SHOWN], fields=visit.request.query_params.multi_items(), what=what, rate=RATE, fastest=FASTEST,
+        used=used, now=_revisions(visit, {one.provider for one in lines}),
     )  # fmt: skip
+
+
+def _revisions(visit: Visit, providers: set[str]) -> list[tuple[str, int]]:
+    """(provider, revision) of the files that are loaded now."""
+    loaded = {name: visit.service.providers.get(name) for name in sorted(providers)}
+    return [(name, one.interpreter.provider.revision) for name, one in loaded.items() if one is not None]
 
 
 @needs("support")
@@ -56,7 +65,7 @@ async def begin(visit: Visit) -> Response:
         return visit.refused(400, "No reason", "Say why it is replayed: the audit keeps it.")
     if not ids or len(ids) > MOST or not 1 <= rate <= FASTEST:
         return visit.refused(400, "Not a job", f"A job has 1 to {MOST} deliveries, at 1 to {FASTEST} a second.")
-    id = await jobs_of(visit).begin(ids, visit.session.who, why, what, rate)
+    id = await jobs_of(visit).begin(ids, visit.session.who, why, what, rate, visit.field("as") == "then")
     return RedirectResponse(f"/desk/jobs/{id}", 303)
 
 
@@ -77,7 +86,10 @@ async def show(visit: Visit) -> Response:
     if job is None:
         return visit.refused(404, "No such job", "See the list of jobs.")
     stands = job.state == "cancelled" or (job.state != "done" and now() - job.seen_at > SILENT)
-    return visit.page("job.html", job=job, stands=stands, unsettled=await visit.read(desk_jobs.unsettled, id))
+    as_then = orjson.loads(job.what).get(AS) == "then"
+    return visit.page(
+        "job.html", job=job, as_then=as_then, stands=stands, unsettled=await visit.read(desk_jobs.unsettled, id)
+    )
 
 
 @needs("support")

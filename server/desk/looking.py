@@ -9,64 +9,67 @@ import orjson
 from sqlalchemy import func, select
 from starlette.responses import Response
 
-from flows import desk_edit, desk_mappings, desk_secrets
+from engine.plans import LOOKUP
+from flows import desk_edit, desk_lookups, desk_mappings, desk_secrets
 from flows.sealing import PLACEHOLDER
 from flows.service import Service
 from flows.urls import urls_of
 from server.desk import filters as chosen
-from server.desk.rendering import LONGEST_BODY
+from server.desk.rendering import LONGEST_BODY, rendered
 from server.desk.sessions import Visit, needs, now
+from stores import alert_facts, desk_deliveries, desk_groups, silences
 from stores import audit as audits
 from stores import connections as rows_of
 from stores import deliveries as stored_deliveries
-from stores import desk_deliveries, desk_groups
 from stores import failures as stored_failures
+from stores import specs as specs_of
 from stores.payloads import PayloadLost
 from stores.tables import outbox, published, specs
 
 HOURS = 24
-SILENT_AFTER = 5
-"""A connection that is silent for so many times its usual pause is shown as silent."""
 
 
 @needs("viewer")
 async def overview(visit: Visit) -> Response:
-    at = now()
-    hours = await visit.read(desk_deliveries.by_hour, at, HOURS)
-    groups = await visit.read(desk_groups.groups, limit=5)
-    oldest = await visit.read(lambda t: t.scalar(select(func.min(outbox.c.created_at))))
-    senders = await _senders(visit)
+    return visit.page("overview.html", **await figures(visit.service))
+
+
+async def figures(service: Service) -> dict[str, Any]:
+    """What the overview shows, whoever looks."""
+    at, read = now(), service.journal.read
+    hours = await read(lambda t: desk_deliveries.by_hour(t, at, HOURS))
+    groups = await read(lambda t: desk_groups.groups(t, limit=5))
+    oldest = await read(alert_facts.outbox_since)
+    classes = await read(lambda t: desk_groups.by_class(t, at - timedelta(hours=HOURS)))
+    senders = await _senders(service)
     states: dict[str, int] = {}
     for hour in hours:
         for state, count in hour.states.items():
             states[state] = states.get(state, 0) + count
-    return visit.page(
-        "overview.html", hours=hours, states=states, most=max([1, *(hour.total for hour in hours)]), groups=groups,
-        waits=int((at - oldest).total_seconds()) if oldest else 0, because=chosen.because,
-        cause_query=chosen.cause_query, depends=await visit.service.dependencies(),
-        busiest=sorted(senders, key=lambda one: -one["recent"])[:5], silent=[one for one in senders if one["silent"]],
-    )  # fmt: skip
+    return {
+        "hours": hours, "states": states, "most": max([1, *(hour.total for hour in hours)]), "groups": groups,
+        "waits": int((at - oldest).total_seconds()) if oldest else 0, "because": chosen.because, "classes": classes,
+        "cause_query": chosen.cause_query, "depends": await service.dependencies(),
+        "busiest": sorted(senders, key=lambda one: -one["recent"])[:5],
+        "silent": [one for one in senders if one["silent"]],
+    }  # fmt: skip
 
 
-async def _senders(visit: Visit) -> list[dict[str, Any]]:
-    """Each enabled connection with its last delivery, and whether it is silent for longer than its habit."""
-    at = now()
-    rows = [row for row in await visit.read(rows_of.rows) if row.disabled_at is None]
-    found = await visit.read(desk_deliveries.senders, [row.id for row in rows], at, HOURS)
+async def live_overview(service: Service) -> str:
+    """The part of the overview that changes, as HTML."""
+    return rendered("overview_live.html", **await figures(service))
+
+
+async def _senders(service: Service) -> list[dict[str, Any]]:
+    """Each enabled connection with its last delivery, and since when it is told to be silent (None: it is not)."""
+    at, read = now(), service.journal.read
+    told = await read(silences.standing)
+    rows = [row for row in await read(rows_of.rows) if row.disabled_at is None]
+    found = await read(lambda t: desk_deliveries.senders(t, [row.id for row in rows], at, HOURS))
     return [
-        {"row": row, "last": one.last, "recent": one.recent, "silent": _silent(one, at)}
+        {"row": row, "last": one.last, "recent": one.recent, "silent": told.get(row.id)}
         for row, one in zip(rows, found, strict=True)
     ]
-
-
-def _silent(one: desk_deliveries.Sender, at: Any) -> bool:
-    """Longer without a word than a few of its usual pauses of the last day, and at least a quarter of an hour."""
-    if one.last is None:
-        return False
-    if not one.recent:
-        return True
-    usual = timedelta(hours=HOURS) / one.recent
-    return bool(at - one.last > max(SILENT_AFTER * usual, timedelta(minutes=15)))
 
 
 @needs("viewer")
@@ -112,7 +115,7 @@ async def delivery_of(visit: Visit, id: str) -> dict[str, Any] | None:
     return {
         "stored": stored, "state": state, "lost": lost, "headers": [] if lost else orjson.loads(stored.headers),
         "body": body[:LONGEST_BODY], "cut": len(body) > LONGEST_BODY, "placeholder": PLACEHOLDER, "edits": edits,
-        "original": original,
+        "original": original, "then": await visit.read(_then, id), "now": _revision_now(visit, stored.provider),
         "attempts": [
             {"row": one, "ids": orjson.loads(one.command_ids), "entities": orjson.loads(one.entities),
              "results": orjson.loads(one.results), "revision": revisions[one.spec_hash],
@@ -127,6 +130,17 @@ async def delivery_of(visit: Visit, id: str) -> dict[str, Any] | None:
 def _revision(transaction: Any, spec_hash: str) -> int | None:
     found: int | None = transaction.scalar(select(specs.c.revision).where(specs.c.hash == spec_hash))
     return found
+
+
+def _then(transaction: Any, id: str) -> tuple[str, int | None] | None:
+    """(hash, revision) of the file by which a delivery was first interpreted; revision None: it is not kept."""
+    found = specs_of.then(transaction, id)
+    return None if found is None else (found.spec_hash, _revision(transaction, found.spec_hash))
+
+
+def _revision_now(visit: Visit, provider: str) -> int | None:
+    loaded = visit.service.providers.get(provider)
+    return None if loaded is None else loaded.interpreter.provider.revision
 
 
 def _published(transaction: Any, id: str, attempt: int) -> Any:
@@ -159,11 +173,21 @@ async def group(visit: Visit) -> Response:
     suggested: list[desk_mappings.Suggestion] = []
     if cause.cls == "mapping" and cause.external_id:
         suggested = await visit.read(desk_mappings.suggestions, cause.tenant, cause.kind, cause.external_id)
+    table = await lookup_of(visit, cause, sample) if cause.kind == LOOKUP else None
     first = await visit.read(desk_groups.deliveries_of, cause, 10)
     return visit.page(
-        "group.html", group=found, sample=sample, suggested=suggested, because=chosen.because,
+        "group.html", group=found, sample=sample, suggested=suggested, table=table,
+        kept=desk_lookups.values_of(table), because=chosen.because,
         cause_query=chosen.cause_query(cause), first=first,
     )  # fmt: skip
+
+
+async def lookup_of(visit: Visit, cause: desk_groups.Cause, sample: dict[str, Any]) -> desk_lookups.Table | None:
+    """The table that a group's value is missing in; None where the provider file no longer has it."""
+    loaded = visit.service.providers.get(cause.provider)
+    if loaded is None or not sample:
+        return None
+    return desk_lookups.table_of(loaded.interpreter.provider, cause.feed, sample["rule"], cause.within, sample["place"])
 
 
 @needs("viewer")
@@ -202,7 +226,7 @@ def _curl(feed: Any, url: str) -> str:
 
 @needs("viewer")
 async def connections(visit: Visit) -> Response:
-    return visit.page("connections.html", senders=await _senders(visit), all=await visit.read(rows_of.rows))
+    return visit.page("connections.html", senders=await _senders(visit.service), all=await visit.read(rows_of.rows))
 
 
 @needs("viewer")
@@ -222,8 +246,9 @@ async def connection_page(visit: Visit, row: Any, told: str = "", status: int = 
     loaded = visit.service.providers.get(row.provider)
     waiting = await visit.read(desk_secrets.quarantined, row.id, row.provider, 1000)
     [sender] = await visit.read(desk_deliveries.senders, [row.id], now(), HOURS)
+    silent = (await visit.read(silences.standing)).get(row.id)
     return visit.page(
-        "connection.html", status, row=row, waiting=waiting, told=told, sender=sender,
+        "connection.html", status, row=row, waiting=waiting, told=told, sender=sender, silent=silent,
         names=desk_secrets.names(loaded.interpreter) if loaded else [], done=visit.request.query_params.get("done", ""),
     )  # fmt: skip
 

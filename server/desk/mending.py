@@ -11,13 +11,14 @@ from sqlalchemy import Connection
 from starlette.responses import RedirectResponse, Response
 
 from engine.messages import Ref
-from flows import desk_edit, desk_mappings, desk_secrets
+from flows import desk_edit, desk_lookups, desk_mappings, desk_secrets
 from flows.replay import Replayed
 from server.desk import filters as chosen
 from server.desk.jobs import jobs_of
-from server.desk.looking import connection_page, row_of
+from server.desk.looking import connection_page, lookup_of, row_of
 from server.desk.sessions import Visit, needs, now
 from stores import audit, desk_groups
+from stores import connections as rows_of
 from stores.payloads import PayloadLost
 
 _LONGEST_ID = 500
@@ -37,8 +38,9 @@ def _noted(transaction: Connection, who: str, what: str, id: str, why: str, told
 @needs("support")
 async def replay_one(visit: Visit) -> Response:
     id = visit.request.path_params["id"]
-    one = await visit.service.replay.one(id)
-    told = {"verdict": one.verdict, "commands": one.commands}
+    as_then = visit.field("as") == "then"
+    one = await visit.service.replay.one(id, as_then=as_then)
+    told = {"verdict": one.verdict, "commands": one.commands, "as": "then" if as_then else "now"}
     await visit.write(_noted, visit.session.who, "delivery.replay", id, visit.field("why"), told)
     return _back_to(id, f"Replayed: {_came_to(one)}")
 
@@ -114,6 +116,32 @@ async def map_id(visit: Visit) -> Response:
         desk_mappings.set_one, cause.tenant, cause.provider, ref, canonical, who=visit.session.who,
         why=visit.field("why"), at=now(),
     )  # fmt: skip
+    return RedirectResponse(f"/desk/replay?{urlencode(chosen.cause_query(cause))}", 303)
+
+
+@needs("support")
+async def add_to_lookup(visit: Visit) -> Response:
+    """Adds a value to the table that it was missing in, for the connections of a group."""
+    cause, why = chosen.cause(visit.form), visit.field("why")
+    sample = await visit.read(desk_groups.sample, cause)
+    table = await lookup_of(visit, cause, sample)
+    loaded = visit.service.providers.get(cause.provider)
+    if table is None or loaded is None:
+        return visit.refused(409, "Not possible", "Nothing of this cause is open, or the provider file has changed.")
+    value = desk_lookups.chosen(table, visit.field("known"), visit.field("other"))
+    if value is None or not why:
+        return visit.refused(400, "Nothing to add", "Choose what the value means, and say why: the audit keeps it.")
+    ids = await visit.read(desk_groups.connections_of, cause, desk_lookups.MOST_CONNECTIONS + 1)
+    if len(ids) > desk_lookups.MOST_CONNECTIONS:
+        text = "So many connections send it that it belongs into the provider file itself."
+        return visit.refused(409, "Too many connections", text)
+    rows = [row for row in await visit.read(rows_of.rows) if row.id in ids]
+    try:
+        changes = desk_lookups.changes(loaded, table, cause.external_id, value, {row.id: row.overrides for row in rows})
+    except desk_lookups.OverrideRefused as refused:
+        return visit.refused(409, "The override does not fit", str(refused))
+    if not await visit.write(desk_lookups.store, changes, who=visit.session.who, why=why, at=now()):
+        return visit.refused(409, "Changed meanwhile", "Somebody else changed one of the connections. Look again.")
     return RedirectResponse(f"/desk/replay?{urlencode(chosen.cause_query(cause))}", 303)
 
 

@@ -11,8 +11,9 @@ import pytest
 from sqlalchemy import Connection, insert, select
 
 from engine.messages import Connection as Agreement
+from flows.alerting.kinds import new_alert
 from flows.secret_key import SecretKeyRotation
-from stores import connections, tables
+from stores import alerts, connections, tables
 from stores.database import Database, open_database
 from stores.secrets import SecretBox, SecretKeyError
 
@@ -42,6 +43,9 @@ class Scene:
             )
         )
 
+        rule = new_alert("outbox_age", "https://hooks.example/x", who="ann", at=AT)
+        alerts.add(connection, rule, self.old.seal(b"https://hooks.example/x"), self.old.seal(b"whsec_x"))
+
     def _delivery(self, n: int, sealed_body: bool, place: str = "") -> dict[str, Any]:
         return {
             "id": f"{n}-{sealed_body}{place}", "received_at": AT, "tenant": "north", "provider": "acme",
@@ -59,6 +63,8 @@ class Scene:
             sealed = [
                 *connection.scalars(select(tables.connection_secrets.c.value).order_by(tables.connection_secrets.c.id)),
                 *connection.scalars(select(tables.notices.c.shown)),
+                *connection.scalars(select(tables.alerts.c.url)),
+                *connection.scalars(select(tables.alerts.c.secret)),
                 *connection.scalars(select(d.sealed).where(d.place == "")),
                 *connection.scalars(select(d.body).where(d.body_sealed)),
             ]
@@ -76,7 +82,7 @@ def scene(database_url: str) -> Iterator[Scene]:
 
 def test_after_a_rotation_the_new_key_alone_opens_everything(scene: Scene) -> None:
     before = scene.everything(scene.old)
-    assert sum(batch.values for batch in scene.rotation(scene.both).run()) == 5 + 1 + 10 + 5
+    assert sum(batch.values for batch in scene.rotation(scene.both).run()) == 5 + 1 + 2 + 10 + 5
     assert scene.everything(scene.new) == before
     assert set(scene.rotation(scene.both).left().values()) == {0}
 
@@ -93,7 +99,7 @@ def test_a_rotation_that_was_stopped_goes_on_where_it_was(scene: Scene) -> None:
     started.close()
     assert scene.everything(scene.both)
     rest = sum(batch.values for batch in scene.rotation(scene.both).run())
-    assert (first, first + rest) == (4, 21)
+    assert (first, first + rest) == (4, 23)
 
 
 def test_a_batch_is_bounded(scene: Scene) -> None:

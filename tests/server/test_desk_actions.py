@@ -6,10 +6,11 @@ import time
 from datetime import UTC, datetime
 
 import pytest
+from sqlalchemy import delete
 
 from engine.messages import Ref
 from flows.desk_mappings import suggestions
-from stores import audit, desk_jobs, mappings
+from stores import audit, desk_jobs, mappings, tables
 from tests.flows.scenery import TOKEN, database, deliveries_of, stock
 from tests.server.desk_visits import Visitor
 
@@ -148,3 +149,33 @@ def test_secrets_of_a_request_are_masked(running) -> None:
     text = Visitor(running).get(f"/desk/deliveries/{one.id}").text
     assert "masked" in text
     assert TOKEN not in text
+
+
+def test_a_set_is_replayed_as_then_or_as_now_and_the_preview_says_by_which_revision(running) -> None:
+    running.post(stock("e-1", a="many"))
+    [one] = deliveries_of(running.settings)
+    file = running.settings.providers / "acme.yaml"
+    text = file.read_text().replace("revision: 1", "revision: 2")
+    file.write_text(text.replace("quantity: qty", 'quantity: \'qty = "many" ? "99" : qty\''))
+    give_up = time.monotonic() + 60
+    visitor = Visitor(running, "support")
+    while "acme revision 2" not in (shown := visitor.get("/desk/replay?state=failed").text):
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
+    assert "acme revision 1" in shown
+    assert "revision 1 (" in visitor.get(f"/desk/deliveries/{one.id}").text
+    job = begun(visitor.post("/desk/replay", state="failed", why="w", **{"as": "then"}))
+    assert dict(ended(running, job).verdicts) == {"rejected": 1}
+    assert "As then" in visitor.get(f"/desk/jobs/{job}").text
+    answer = visitor.post(f"/desk/deliveries/{one.id}/replay", **{"as": "now"})
+    assert "Replayed: accepted, 1 commands" in visitor.get(answer.headers["location"]).text
+
+
+def test_a_job_says_why_a_delivery_was_not_run_as_then(running) -> None:
+    running.post(stock("e-1", a="many"))
+    with database(running.settings, writing=True) as transaction:
+        transaction.execute(delete(tables.specs))
+    visitor = Visitor(running, "support")
+    assert "a file that is not kept" in visitor.get("/desk/replay?state=failed").text
+    job = begun(visitor.post("/desk/replay", state="failed", why="w", **{"as": "then"}))
+    assert dict(ended(running, job).verdicts) == {"not run: spec_not_kept": 1}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,12 @@ import pytest
 
 from bus.log import EmbeddedLog
 from bus.topics import CATALOG_COMMANDS
-from stores import audit
+from flows.alerting.kinds import new_alert
+from flows.alerting.telling import message
+from server.desk import live
+from stores import alerts, audit, silences
+from stores.alerts import Changes, Standing
+from stores.notices import NewNotice
 from tests.flows.scenery import add_connection, database, deliveries_of, settings_in, stock
 from tests.server.desk_visits import link
 
@@ -69,7 +75,7 @@ HOSTILE = (
 )
 PAGES = (
     "/desk", "/desk/deliveries", "/desk/failures", "/desk/mappings", "/desk/jobs", "/desk/connections",
-    "/desk/connections/one", "/desk/providers", "/desk/providers/strict", "/desk/audit",
+    "/desk/connections/one", "/desk/providers", "/desk/providers/strict", "/desk/audit", "/desk/alerts",
 )  # fmt: skip
 
 
@@ -175,7 +181,7 @@ def test_an_unmapped_sku_is_mapped_from_its_group_and_its_deliveries_reach_the_b
     for n in range(3):
         served.post(stock(f"e-{n}", **{"SKU-17": str(n)}), path=path)
     page = signed_in("support")
-    page.get_by_role("link", name="Failures").click()
+    page.get_by_role("link", name="Failures", exact=True).click()
     page.get_by_role("link", name="SKU-17").click()
     assert "3 deliveries since" in page.locator("h1").inner_text()
     page.get_by_label("Canonical id").fill("itm_seventeen")
@@ -239,6 +245,21 @@ def test_a_viewer_is_offered_no_action(served, signed_in) -> None:
         assert [forms.nth(n).get_attribute("action") for n in range(forms.count())] == ["/desk/sign-out"], path
 
 
+def alerted(served, name: str) -> None:
+    """Keeps an alert of a provider and a connection of this name, which stands and was not taken."""
+    at = datetime.now(UTC)
+    url = "https://hooks.example/"
+    rule = new_alert("quarantine", url, provider=name, connection=name, who=name, at=at)
+    told = message(rule, "alert.firing", name, 9, 5, at, at, "http://127.0.0.1")
+    with database(served.settings, writing=True) as transaction:
+        alerts.add(transaction, rule, b"", b"", name)
+        changes = Changes(
+            (Standing(rule.id, name, 9, at, at, 0, None),), (), (told._replace(attempts=1, problem=name),)
+        )
+        alerts.apply(transaction, changes, at)
+        silences.put(transaction, [NewNotice(at, "north", "strict", "three", silences.SILENCE, "", b"")], [])
+
+
 def all_pages(served) -> list[str]:
     ids = [one.id for one in deliveries_of(served.settings)]
     return [*PAGES, *(f"/desk/deliveries/{id}" for id in ids), *(f"/desk/deliveries/{id}/edit" for id in ids)]
@@ -252,6 +273,7 @@ def test_a_hostile_payload_is_shown_as_text_on_every_page(served, signed_in) -> 
     served.client.post(
         f"{path}?q=%3Cscript%3E", content=b"<script>window.hit=1</script>", headers={"x-signature": hostile.encode()}
     )
+    alerted(served, hostile)
     page = signed_in()
     page.goto("/desk/failures")
     links = page.locator("tbody a")
@@ -275,6 +297,7 @@ def test_pages_pass_the_checks_of_axe(served, signed_in, scheme) -> None:
     served.post(stock(a="5"))
     served.post(stock(**{"SKU-17": "1"}), path="/v1/integrations/pos/strict/webhooks/stock")
     served.post(stock("e-2", a="5"), path="/v1/integrations/pos/acme/c/one/stock", secret=NEW_SECRET)
+    alerted(served, "strict")
     page = signed_in(color_scheme=scheme, bypass_csp=True)
     page.goto("/desk/failures")
     group = page.locator("tbody a").first.get_attribute("href")
@@ -287,10 +310,20 @@ def test_pages_pass_the_checks_of_axe(served, signed_in, scheme) -> None:
 
 def test_the_overview_draws_the_hours_and_follows_what_comes(served, signed_in) -> None:
     page = signed_in()
+    fetched: list[str] = []
+    page.on("request", lambda asked: fetched.append(asked.url))
     page.locator(".chart canvas").wait_for()
     served.post(stock(a="5"))
     page.locator(".figures", has_text="accepted").wait_for()
+    assert [url for url in fetched if url.endswith("/desk")] == []
     page.locator(".chart canvas").wait_for()
+
+
+def test_the_overview_is_fetched_anew_where_no_stream_is_to_be_had(served, signed_in, monkeypatch) -> None:
+    monkeypatch.setattr(live, "MOST", 0)
+    page = signed_in()
+    served.post(stock(a="5"))
+    page.locator(".figures", has_text="accepted").wait_for()
 
 
 def test_no_page_is_wider_than_a_phone(served, signed_in) -> None:

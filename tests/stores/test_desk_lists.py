@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, insert
 
-from stores import desk_deliveries, desk_groups
+from engine.messages import Ref
+from stores import desk_deliveries, desk_groups, mappings
+from stores.causes import about
 from stores.database import open_database
 from stores.desk_deliveries import Filters
 from stores.desk_groups import Cause
@@ -51,7 +53,7 @@ def wrong(
         insert(failures).values(
             {"delivery": delivery, "attempt": 1, "at": START + timedelta(minutes=n), "tenant": "north",
              "provider": "acme", "connection": "one", "feed": "stock", "class": cls, "code": code,
-             "data": {"message": "m", "facts": facts}}
+             "data": {"message": "m", "facts": facts}, **about(facts)._asdict()}
         )
     )  # fmt: skip
 
@@ -110,7 +112,16 @@ def test_what_has_no_outcome_is_in_flight(connection: Connection) -> None:
 def test_a_store_is_found_by_either_of_its_ids(connection: Connection) -> None:
     stored(connection, 1, "accepted", store="R-2", store_id="sto_2")
     wanted = stored(connection, 2, "accepted", store="R-1", store_id="sto_1")
+    for external, canonical in (("R-1", "sto_1"), ("R-2", "sto_2")):
+        mappings.set_mapping(connection, "north", "acme", Ref("store", "", external), canonical, START, "t")
     assert listed(connection, store="R-1") == listed(connection, store="sto_1") == [wanted]
+
+
+def test_a_store_that_two_providers_name_otherwise_is_found_by_all_its_names(connection: Connection) -> None:
+    made = [stored(connection, n, "accepted", store=name) for n, name in enumerate(("R-1", "S-1", "sto_1", "R-2"))]
+    for external in ("R-1", "S-1", "T-9"):
+        mappings.set_mapping(connection, "north", "acme", Ref("store", "", external), "sto_1", START, "t")
+    assert listed(connection, store="sto_1") == made[2::-1]
 
 
 def test_times_bound_a_list(connection: Connection) -> None:

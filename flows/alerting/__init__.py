@@ -1,0 +1,1 @@
+"""Alerts by webhook, and connections that are silent for longer than their habit."""
