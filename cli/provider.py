@@ -12,14 +12,9 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.errors import InputProblem
+from cli.lazy import Later, LazyGroup
 from cli.options import json_option, pairs
 from cli.output import print_json, print_table
-from cli.provider_check import check
-from cli.provider_coverage import coverage
-from cli.provider_explain import explain
-from cli.provider_new import new
-from cli.provider_show import show, summary
-from cli.provider_try import body_of, feed_of, interpreter_of, secrets_of, try_
 
 if TYPE_CHECKING:
     from engine.interpreter import Interpreter
@@ -27,7 +22,17 @@ if TYPE_CHECKING:
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
-@click.group()
+_LATER = {
+    "check": Later("cli.provider_check", "check", "Says everything that is wrong with provider files."),
+    "coverage": Later("cli.provider_coverage", "coverage", "Says what no golden case reaches and nothing reads."),
+    "explain": Later("cli.provider_explain", "explain", "Says where each value of each command is from."),
+    "new": Later("cli.provider_new", "new", "Writes a provider file and golden cases from samples."),
+    "show": Later("cli.provider_show", "show", "Shows a provider: its feeds, addresses, authentication and commands."),
+    "try": Later("cli.provider_try", "try_", "Runs one request, without storing or sending anything."),
+}
+
+
+@click.group(cls=LazyGroup, later=_LATER)
 def provider() -> None:
     """Check, try and test provider files.
 
@@ -35,14 +40,6 @@ def provider() -> None:
     Example:
       tiffin provider check providers/acme.yaml
     """
-
-
-provider.add_command(check)
-provider.add_command(show)
-provider.add_command(new)
-provider.add_command(explain)
-provider.add_command(coverage)
-provider.add_command(try_)
 
 
 def folder() -> Path:
@@ -61,6 +58,8 @@ def list_(as_json: bool) -> None:
     Example:
       tiffin provider list
     """
+    from cli.provider_show import summary
+    from cli.provider_try import interpreter_of
     from flows.golden import webhook_path
 
     made = [interpreter_of(path) for path in sorted(folder().glob("*.yaml"))]
@@ -173,6 +172,7 @@ def sign(
       tiffin provider sign providers/acme.yaml --feed stock --body sample.json --secret key=… > headers
       curl -H @headers --data-binary @sample.json http://127.0.0.1:8000/v1/integrations/erp/acme/webhooks/stock
     """
+    from cli.provider_try import body_of, feed_of, interpreter_of, secrets_of
     from engine.signing import sign as made
     from flows.golden import make_request
     from flows.settings import Settings
