@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 from typing import Any
 
 import click
+
+from cli.lazy import Later, LazyGroup
 
 _COMMANDS = {
     "serve": ("cli.serve", "serve", "Serve webhooks, relay commands to the bus."),
@@ -38,22 +39,8 @@ _COMMANDS = {
 }
 
 
-class LazyGroup(click.Group):
-    """A group whose commands are imported when they are used."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name not in _COMMANDS:
-            return None
-        module, attribute, _ = _COMMANDS[name]
-        found: click.Command = getattr(importlib.import_module(module), attribute)
-        return found
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, _, line) in _COMMANDS.items()])
+class _Explained(LazyGroup):
+    """Errors of a known kind become a sentence."""
 
     def invoke(self, ctx: click.Context) -> Any:
         from cli.errors import explained
@@ -67,7 +54,11 @@ class LazyGroup(click.Group):
             raise told from None
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=_Explained,
+    later={name: Later(*found) for name, found in _COMMANDS.items()},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(package_name="tiffin", prog_name="tiffin")
 def tiffin() -> None:
     """One stable integration surface for commerce: provider webhooks in, canonical commands out.

@@ -12,17 +12,9 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.errors import InputProblem
+from cli.lazy import Later, LazyGroup
 from cli.options import json_option, pairs
 from cli.output import print_json, print_table
-from cli.provider_add_case import add_case
-from cli.provider_check import check
-from cli.provider_coverage import coverage
-from cli.provider_explain import explain
-from cli.provider_new import new
-from cli.provider_revisions import promote, revisions, rollback
-from cli.provider_shadow import shadow
-from cli.provider_show import show, summary
-from cli.provider_try import body_of, feed_of, interpreter_of, secrets_of, try_
 
 if TYPE_CHECKING:
     from engine.interpreter import Interpreter
@@ -30,7 +22,22 @@ if TYPE_CHECKING:
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
-@click.group()
+_LATER = {
+    "check": Later("cli.provider_check", "check", "Says everything that is wrong with provider files."),
+    "coverage": Later("cli.provider_coverage", "coverage", "Says what no golden case reaches and nothing reads."),
+    "explain": Later("cli.provider_explain", "explain", "Says where each value of each command is from."),
+    "new": Later("cli.provider_new", "new", "Writes a provider file and golden cases from samples."),
+    "show": Later("cli.provider_show", "show", "Shows a provider: its feeds, addresses, authentication and commands."),
+    "try": Later("cli.provider_try", "try_", "Runs one request, without storing or sending anything."),
+    "shadow": Later("cli.provider_shadow", "shadow", "Runs a new revision beside the live one."),
+    "promote": Later("cli.provider_revisions", "promote", "Has the shadow's revision serve."),
+    "rollback": Later("cli.provider_revisions", "rollback", "Returns to what served before the last promotion."),
+    "revisions": Later("cli.provider_revisions", "revisions", "Lists what was promoted, and says what serves."),
+    "add-case": Later("cli.provider_add_case", "add_case", "Turns a notice of drift into a golden case."),
+}
+
+
+@click.group(cls=LazyGroup, later=_LATER)
 def provider() -> None:
     """Check, try and test provider files.
 
@@ -38,16 +45,6 @@ def provider() -> None:
     Example:
       tiffin provider check providers/acme.yaml
     """
-
-
-provider.add_command(check)
-provider.add_command(show)
-provider.add_command(new)
-provider.add_command(explain)
-provider.add_command(coverage)
-provider.add_command(try_)
-for _command in (shadow, promote, rollback, revisions, add_case):
-    provider.add_command(_command)
 
 
 def folder() -> Path:
@@ -66,6 +63,8 @@ def list_(as_json: bool) -> None:
     Example:
       tiffin provider list
     """
+    from cli.provider_show import summary
+    from cli.provider_try import interpreter_of
     from flows.golden import webhook_path
 
     made = [interpreter_of(path) for path in sorted(folder().glob("*.yaml"))]
@@ -178,6 +177,7 @@ def sign(
       tiffin provider sign providers/acme.yaml --feed stock --body sample.json --secret key=… > headers
       curl -H @headers --data-binary @sample.json http://127.0.0.1:8000/v1/integrations/erp/acme/webhooks/stock
     """
+    from cli.provider_try import body_of, feed_of, interpreter_of, secrets_of
     from engine.signing import sign as made
     from flows.golden import make_request
     from flows.settings import Settings

@@ -360,6 +360,3 @@ Auth = Annotated[
     Discriminator(_auth),
 ]
 """How a request proves who sent it."""
-
-for _model in (AnyOf, AllOf):
-    _model.model_rebuild()

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from functools import lru_cache
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from engine.auth_failures import KeyNeeded, Presented, refused
 from engine.auth_model import Certificate
 from engine.locations import location
-from engine.public_keys import PublicKey, certificate_key
+
+if TYPE_CHECKING:
+    from engine.public_keys import PublicKey
 
 _URL = re.compile(r"https://[a-z0-9.-]+/[A-Za-z0-9._~/-]{1,300}")
 
@@ -34,6 +37,8 @@ def key_of(certificate: Certificate, shown: Presented, family: str) -> PublicKey
         )
     if url not in shown.fetched:
         raise KeyNeeded(url)
+    from engine.public_keys import certificate_key
+
     pem = shown.fetched[url]
     found = certificate_key(pem, family)
     if found is None or not _valid(pem, shown.parts.request.received_at):

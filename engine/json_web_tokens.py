@@ -17,8 +17,8 @@ from engine.auth_failures import SAME_TOKEN, Presented, Secrets, known, refused,
 from engine.auth_model import IssuedScheme, JwtScheme, Keyring
 from engine.decoding.json_text import decode_value
 from engine.failures import Refusal
+from engine.key_families import family_of
 from engine.locations import location
-from engine.public_keys import family_of
 from engine.request_parts import PartError
 from engine.signature_timestamps import check_age
 from engine.signature_values import Malformed, Signed

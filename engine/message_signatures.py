@@ -17,8 +17,9 @@ from http_message_signatures import algorithms
 from engine import signature_timestamps
 from engine.auth_failures import Presented, refused, secret_missing
 from engine.auth_model import Keyring, MessageSignatureScheme
+from engine.key_families import family_of
 from engine.messages import Request
-from engine.public_keys import family_of, private_key
+from engine.public_keys import private_key
 from engine.request_parts import PartError
 from engine.signature_values import VALUE_LIMIT, Malformed, Signed
 from engine.signed_requests import chosen

@@ -392,7 +392,3 @@ class Provider(Node):
         pattern=r"^[a-z][a-z0-9-]{0,62}@[1-9][0-9]*$",
         description="The provider file that this one changes, with its revision, such as base@3; null removes.",
     )
-
-
-for _model in (ListField, Rule):
-    _model.model_rebuild()

@@ -19,6 +19,12 @@ def keys_of(node: type[BaseModel]) -> list[str]:
     return [field.alias or name for name, field in node.model_fields.items()]
 
 
+def _fields(node: type[BaseModel]) -> Iterator[tuple[str, Any]]:
+    """Keys with what stands behind them. Models that name themselves are resolved here, not when they load."""
+    node.model_rebuild()
+    return ((field.alias or name, field.annotation) for name, field in node.model_fields.items())
+
+
 def keys_at(data: Any, path: Path) -> list[str]:
     """The keys known at a path, those of the model that fits what is written there best, in its order."""
     annotations: list[Any] = [Provider]
@@ -35,7 +41,7 @@ def keys_at(data: Any, path: Path) -> list[str]:
 def _step(annotation: Any, key: str) -> Iterator[Any]:
     for part in _parts(annotation):
         if _is_node(part):
-            yield from (f.annotation for name, f in part.model_fields.items() if (f.alias or name) == key)
+            yield from (annotation for name, annotation in _fields(part) if name == key)
         elif get_origin(part) is dict:
             yield get_args(part)[1]
         elif get_origin(part) is tuple:

@@ -15,9 +15,9 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa, utils
 
-from engine.auth_model import EcdsaScheme, Ed25519Scheme, JwtScheme, MessageSignatureScheme, RsaScheme
+from engine.auth_model import EcdsaScheme, Ed25519Scheme, RsaScheme
+from engine.key_families import Asymmetric, decoded
 
-Asymmetric = RsaScheme | EcdsaScheme | Ed25519Scheme
 PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
@@ -34,23 +34,7 @@ _KINDS: Mapping[str, tuple[type, type]] = {
     "ecdsa": (ec.EllipticCurvePublicKey, ec.EllipticCurvePrivateKey),
     "ed25519": (ed25519.Ed25519PublicKey, ed25519.Ed25519PrivateKey),
 }
-_FAMILIES = {
-    "RS256": "rsa",
-    "ES256": "ecdsa",
-    "EdDSA": "ed25519",
-    "rsa-pss-sha512": "rsa",
-    "rsa-v1_5-sha256": "rsa",
-    "ecdsa-p256-sha256": "ecdsa",
-    "ed25519": "ed25519",
-}
 _UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm, binascii.Error)
-
-
-def family_of(scheme: Asymmetric | JwtScheme | MessageSignatureScheme) -> str:
-    """rsa, ecdsa or ed25519; "" for an algorithm with a shared secret."""
-    if isinstance(scheme, JwtScheme | MessageSignatureScheme):
-        return _FAMILIES.get(scheme.algorithm, "")
-    return str(scheme.scheme)
 
 
 @lru_cache(256)
@@ -129,13 +113,6 @@ def signed(scheme: Asymmetric, key: PrivateKey, message: bytes) -> bytes:
     if isinstance(scheme, Ed25519Scheme) and isinstance(key, ed25519.Ed25519PrivateKey):
         return key.sign(message)
     raise TypeError("the key is of another family than the scheme")
-
-
-def decoded(text: bytes, encoding: str) -> bytes:
-    """The bytes that hex or base64 (padding left out at will) stand for. Raises ValueError."""
-    if encoding == "hex":
-        return binascii.unhexlify(text)
-    return binascii.a2b_base64(text + b"=" * (-len(text) % 4), strict_mode=True)
 
 
 def _padding(scheme: RsaScheme, salt: Any) -> padding.AsymmetricPadding:

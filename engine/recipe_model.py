@@ -123,6 +123,3 @@ RecipePart = Annotated[
     ),
 ]  # fmt: skip
 """One part of the bytes to sign. `secret` belongs to scheme hash alone."""
-
-for _model in (Base64Part, JoinPart):
-    _model.model_rebuild()

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine import signature_timestamps, signature_values
 from engine.auth_failures import Presented, body_unreadable, matches, refused, secret_missing
@@ -19,12 +19,15 @@ from engine.auth_model import (
     Timestamp,
 )
 from engine.certificates import key_of
+from engine.key_families import Asymmetric, family_of
 from engine.locations import location
-from engine.public_keys import Asymmetric, PublicKey, family_of, verifies
 from engine.recipes import bytes_to_sign, digest_of, pieces_to_sign
 from engine.request_parts import BodyUnread, PartError, Repeated, RequestParts, described
 from engine.signature_values import Malformed, Signed
 from engine.signing_keys import key_object, keys
+
+if TYPE_CHECKING:
+    from engine.public_keys import PublicKey
 
 MAX_ELEMENTS = 100
 """The most elements that are signed one by one: each is found anew in the body."""
@@ -153,6 +156,8 @@ def _hash(name: str) -> Any:
 
 
 def _match_public(scheme: Asymmetric, shown: Presented, signed: Signed, message: Message) -> bool:
+    from engine.public_keys import verifies
+
     data = message(b"")
     found: list[PublicKey] = keys_for(scheme, shown, signed)
     return any(verifies(scheme, key, one, data) for one in signed.candidates for key in found)

@@ -32,10 +32,11 @@ from engine.auth_model import (
 )
 from engine.failures import Unauthorized
 from engine.json_web_tokens import issue
+from engine.key_families import Asymmetric, family_of
 from engine.locations import location
 from engine.message_signatures import signature_headers
 from engine.messages import Request
-from engine.public_keys import Asymmetric, family_of, private_key, signed
+from engine.public_keys import private_key, signed
 from engine.recipes import bytes_to_sign, digest_of
 from engine.request_parts import PartError, RequestParts
 from engine.signature_values import Malformed, Signed

@@ -22,7 +22,7 @@ from engine.auth_model import (
     Scheme,
     WsSecurityScheme,
 )
-from engine.public_keys import Asymmetric, decoded, family_of, public_key
+from engine.key_families import Asymmetric, decoded, family_of
 
 SHORTEST = {"hmac": 16, "hash": 16, "jwt": 16, "message_signature": 16, "issued": 32, "token": 8, "basic": 8,
             "ws_security": 8}  # fmt: skip
@@ -106,6 +106,9 @@ def _usable_public_key(text: str, scheme: Scheme) -> None:
 
 def key_object(secret: bytes, scheme: Asymmetric | JwtScheme | MessageSignatureScheme) -> object | None:
     """The public key that a secret's text stands for; None where it is none that the scheme can use."""
+    # Loaded when first needed: most providers share a secret.
+    from engine.public_keys import public_key
+
     bare = secret.strip().removeprefix(getattr(scheme, "key_prefix", "").encode())
     return public_key(bare, family_of(scheme), scheme.key)
 

@@ -25,8 +25,8 @@ from engine.auth_model import (
 )
 from engine.checker.signed_times import signed_times
 from engine.checker.sites import Context
+from engine.key_families import family_of
 from engine.problems import Problem
-from engine.public_keys import family_of
 from engine.recipe_model import (
     BodyPart,
     DigestPart,
