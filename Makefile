@@ -49,7 +49,7 @@ bench: $(STAMP) ## runs the benchmarks and prints ratios (PARTS="engine webhook"
 	$(BIN)/python -m bench $(PARTS)
 
 lock: ## pins every dependency with hashes and without addresses
-	$(BIN)/python -m piptools compile --quiet --generate-hashes --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --strip-extras --allow-unsafe --extra dev --output-file requirements.lock pyproject.toml
+	$(BIN)/python -m piptools compile --quiet --generate-hashes --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --strip-extras --allow-unsafe --extra dev --extra traces --extra opensearch --output-file requirements.lock pyproject.toml
 
 clean: services-stop ## stops the services; removes .venv, build files and the demo's data
 	rm -rf .venv build data *.egg-info
