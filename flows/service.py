@@ -208,8 +208,9 @@ class Service:
             loop.create_task(retention.run()),
             loop.create_task(self._count_questions()),
             loop.create_task(self.importer.keep_tidy(self.settings.keep_imports)),
-            loop.create_task(refreshing.run()),
         ]
+        if self.settings.fetch:
+            self._background.append(loop.create_task(refreshing.run()))
         self._importing = loop.create_task(self.importer.run())
         if self.settings.reload:
             self._background.append(loop.create_task(self._reloading().run(self.settings.reload)))

@@ -134,6 +134,7 @@ class Settings(BaseSettings):
     )
     import_jobs: int = Field(100, ge=1, description="Import jobs that may wait; beyond it files get busy.")
     keep_imports: float = Field(30, ge=0, description="Days that the file of a finished import job stays; 0: always.")
+    fetch: bool = Field(True, description="Whether this process asks providers for what their events leave out.")
     fetch_allow: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_networks)] = Field(
         (), description="CIDR blocks that are not public and may be fetched from all the same, also without TLS."
     )
@@ -200,7 +201,9 @@ def _shown_type(field: FieldInfo) -> str:
         return " or ".join(typing.get_args(kind))
     if isinstance(kind, types.GenericAlias):
         return "list"
-    return {SecretStr: "secret", Path: "path", int: "integer", float: "number", str: "text"}[kind]
+    return {SecretStr: "secret", Path: "path", int: "integer", float: "number", str: "text", bool: "true or false"}[
+        kind
+    ]
 
 
 def _shown_default(field: FieldInfo) -> str:
@@ -209,4 +212,6 @@ def _shown_default(field: FieldInfo) -> str:
         return ""
     if isinstance(default, tuple):
         return ",".join(default)
+    if isinstance(default, bool):
+        return str(default).lower()
     return f"./{default}" if isinstance(default, Path) else str(default)
