@@ -46,7 +46,8 @@ def run_demo(settings: Any, host: str, port: int, once: bool) -> int:
     found = list(cases(GOLDEN, interpreters))
     if not found:
         raise InputProblem(f"There are no golden cases in {GOLDEN}: the demo is part of a checkout.")
-    serving = Serving(settings, host, port)
+    # The requests of golden cases are made up: no provider is to hear of them.
+    serving = Serving(settings.model_copy(update={"fetch": False}), host, port)
     settings = serving.settings
     seed(settings, found)
     told: list[Sent] = []

@@ -243,9 +243,10 @@ class Service:
             loop.create_task(retention.run()),
             loop.create_task(self._count_questions()),
             loop.create_task(self.importer.keep_tidy(self.settings.keep_imports)),
-            loop.create_task(refreshing.run()),
             loop.create_task(self._watch().run()),
         ]
+        if self.settings.fetch:
+            self._background.append(loop.create_task(refreshing.run()))
         self._importing = loop.create_task(self.importer.run())
         self._background.append(loop.create_task(self._observer().run()))
         if self.settings.reload:

@@ -168,6 +168,7 @@ class Settings(BaseSettings):
     traces_trust: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_networks)] = Field(
         (), description="CIDR blocks of callers whose traceparent header is taken on, separated by commas."
     )
+    fetch: bool = Field(True, description="Whether this process asks providers for what their events leave out.")
     fetch_allow: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_networks)] = Field(
         (), description="CIDR blocks that are not public and may be fetched from all the same, also without TLS."
     )
@@ -242,7 +243,9 @@ def _shown_type(field: FieldInfo) -> str:
         return " or ".join(typing.get_args(kind))
     if isinstance(kind, types.GenericAlias):
         return "list"
-    return {SecretStr: "secret", Path: "path", int: "integer", float: "number", str: "text"}[kind]
+    return {SecretStr: "secret", Path: "path", int: "integer", float: "number", str: "text", bool: "true or false"}[
+        kind
+    ]
 
 
 def _shown_default(field: FieldInfo) -> str:
@@ -251,4 +254,6 @@ def _shown_default(field: FieldInfo) -> str:
         return ""
     if isinstance(default, tuple):
         return ",".join(default)
+    if isinstance(default, bool):
+        return str(default).lower()
     return f"./{default}" if isinstance(default, Path) else str(default)

@@ -78,6 +78,18 @@ def test_pages_of_the_catalogue_become_commands_on_the_bus_with_their_cause(begi
     assert TOKEN not in json.dumps(tiffin.log)
 
 
+def test_a_page_that_is_replayed_emits_what_it_did_and_no_more(begin: Begin) -> None:
+    tiffin = begin()
+    tell(tiffin)
+    (job,) = ended(tiffin)
+    before = {event["id"] for event in tiffin.settled() and tiffin.commands()}
+    page = tiffin.json("fetch", "show", job["id"])["deliveries"][0]["delivery"]
+    tiffin.run("delivery", "replay", page, "--yes")
+    assert tiffin.settled()["difference"] == 0
+    assert {event["id"] for event in tiffin.commands()} == before
+    assert len(tiffin.commands()) == len(before)
+
+
 def test_the_next_event_asks_for_what_has_changed_since(begin: Begin, recorded: Recorded) -> None:
     tiffin = begin()
     tell(tiffin)
@@ -174,6 +186,10 @@ def test_an_expired_token_is_told_and_a_new_one_goes_on(begin: Begin, recorded: 
     code, job = failed(tiffin)
     assert code == "fetch_unauthorized"
     assert len(recorded.asked) == 1
+    (told,) = awaited(tiffin, lambda: tiffin.lines("tail", "integration.failures", "--from-beginning"))
+    assert told["data"]["code"] == code
+    assert f"tiffin fetch retry {job['id']}" in told["data"]["next_step"]
+    assert TOKEN not in json.dumps([told, job, tiffin.log])
     tiffin.run("connection", "rotate", "teahouse", "--secret", "access_token=the-second-token-of-the-shop")
     told = tiffin.json("fetch", "retry", job["id"], "--why", "a new token")
     assert told["state"] == "open"

@@ -43,7 +43,7 @@ class Sent:
 
 @pytest.fixture(scope="module")
 def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sent]:
-    settings = Settings(_env_file=None, data=tmp_path_factory.mktemp("golden"), providers=PROVIDERS)
+    settings = Settings(_env_file=None, data=tmp_path_factory.mktemp("golden"), providers=PROVIDERS, fetch=False)
     now = datetime.now(UTC)
     with database(settings, writing=True) as transaction:
         for name, case in CASES.items():

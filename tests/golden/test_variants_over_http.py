@@ -49,7 +49,7 @@ BODIES = {f"v{n}": (case, bodies) for n, case in enumerate(cases()) if (bodies :
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    return Settings(_env_file=None, data=tmp_path_factory.mktemp("variants"), providers=PROVIDERS)
+    return Settings(_env_file=None, data=tmp_path_factory.mktemp("variants"), providers=PROVIDERS, fetch=False)
 
 
 @pytest.fixture(scope="module")
