@@ -226,15 +226,16 @@ def _bus(settings: Any) -> Iterator[Finding]:
     if not settings.kafka_bootstrap and not Path(settings.data / "bus.db").exists():
         yield f"{what} (not made yet)", "", ""
         return
+    if settings.kafka_bootstrap:
+        yield from _topics(what, settings)
+        yield what, "", ""
+        return
     try:
-        bus = open_bus(settings.kafka_bootstrap, settings.data, settings.kafka_settings)
+        bus = open_bus("", settings.data)
         bus.end_offset(CATALOG_COMMANDS)
         bus.close()
     except Exception as error:
-        yield what, str(error) or type(error).__name__, "Start it, or correct TIFFIN_KAFKA_BOOTSTRAP."
-        return
-    if settings.kafka_bootstrap:
-        yield from _topics(what, settings)
+        yield what, str(error) or type(error).__name__, "Bring back the file, or the right to read it."
     yield what, "", ""
 
 
@@ -246,16 +247,18 @@ def _topics(what: str, settings: Any) -> Iterator[Finding]:
     try:
         found = KafkaTopics(settings.kafka_bootstrap, settings.kafka_settings).check(TOPICS, least)
     except BusUnavailable as error:
-        yield what, str(error), "Allow it to describe topics."
+        todo = "Start it, or correct TIFFIN_KAFKA_BOOTSTRAP and TIFFIN_KAFKA_OPTIONS."
+        yield what, str(error), todo
         return
     for topic in found:
         for problem in topic.problems:
-            yield what, f"topic {topic.name}: {problem}", "tiffin topics --check"
+            todo = "tiffin topics" if topic.state == "missing" else "tiffin topics --check"
+            yield what, f"topic {topic.name}: {problem}", todo
 
 
 def _objects(settings: Any) -> Iterator[Finding]:
     from flows.journal import objects_of
-    from stores.objects import ObjectsAway
+    from stores.objects import BucketMissing, ObjectsAway
 
     objects = objects_of(settings)
     what = f"object store {objects.place}"
@@ -263,10 +266,13 @@ def _objects(settings: Any) -> Iterator[Finding]:
         yield f"{what} (not made yet)", "", ""
         return
     try:
+        objects.ping()
         objects.put("doctor", b"written by tiffin doctor")
         objects.delete("doctor")
+    except BucketMissing as error:
+        yield what, str(error), "tiffin bucket"
     except ObjectsAway as error:
-        yield what, str(error), "Start it, or correct TIFFIN_OBJECT_STORE_URL and its endpoint, region and keys."
+        yield what, f"away: {error}", "Start it, or correct TIFFIN_OBJECT_STORE_URL and its endpoint, region and keys."
     yield what, "", ""
 
 
