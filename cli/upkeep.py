@@ -63,7 +63,7 @@ def doctor(as_json: bool, data: Path | None) -> None:
     from cli.store import settings_of
 
     settings = settings_of(data)
-    looks = (_folder, _key, _database, _providers, _bus, _objects, _redis)
+    looks = (_folder, _key, _database, _providers, _bus, _objects, _redis, _traces)
     findings = [finding for look in looks for finding in _examined(look, settings)]
     if as_json:
         print_json(
@@ -296,4 +296,16 @@ def _redis(settings: Any) -> Iterator[Finding]:
         asyncio.run(ping())
     except (RedisAway, ValueError) as error:
         yield what, f"does not answer ({error})", "Start it, or correct TIFFIN_REDIS_URL."
+    yield what, "", ""
+
+
+def _traces(settings: Any) -> Iterator[Finding]:
+    if not settings.traces:
+        yield "traces (not set: none are sent)", "", ""
+        return
+    what = "traces"
+    try:
+        import flows.spans  # noqa: F401 whether it is there is all that is asked
+    except ImportError:
+        yield what, "what sends them is not installed", "pip install 'tiffin[traces]'"
     yield what, "", ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import types
 import typing
 from pathlib import Path
@@ -147,6 +148,13 @@ class Settings(BaseSettings):
         if self.body_bytes < self.max_body:
             raise ValueError("TIFFIN_BODY_BYTES must be at least TIFFIN_MAX_BODY")
         return self
+
+    @field_validator("traces")
+    @classmethod
+    def _endpoint(cls, value: str) -> str:
+        if value not in ("", "on") and not re.match(r"https?://[^/\s]", value):
+            raise ValueError("the URL of an OTLP/HTTP endpoint is expected (http://collector:4318), or: on")
+        return value
 
     @field_validator("kafka_options")
     @classmethod

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import uuid
 from pathlib import Path
 
@@ -216,3 +217,10 @@ def test_what_others_may_read_is_told(told, what: str) -> None:
     problem, todo = only(told(loosened=path))
     assert "others may read" in problem
     assert todo.startswith("chmod")
+
+
+def test_traces_without_their_packages_are_told(told, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "flows.spans", raising=False)
+    monkeypatch.setitem(sys.modules, "opentelemetry", None)
+    _, todo = only(told(TIFFIN_TRACES="http://127.0.0.1:4318"))
+    assert "tiffin[traces]" in todo
