@@ -28,6 +28,7 @@ _COMMANDS = {
     "view": ("cli.view", "view", "What stores and items are now."),
     "search": ("cli.search", "search", "Find items, stores and categories by words."),
     "topics": ("cli.topics", "topics", "Create Kafka's topics, or check them."),
+    "bucket": ("cli.bucket", "bucket", "Make the bucket of the object store."),
     "ledger": ("cli.ledger", "ledger", "Count deliveries and commands; the difference is 0."),
     "migrate": ("cli.upkeep", "migrate", "Bring the database's schema up to date."),
     "doctor": ("cli.upkeep", "doctor", "Say what is wrong with a set-up."),

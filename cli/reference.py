@@ -73,6 +73,7 @@ def metrics() -> list[MetricRow]:
     for name in (*SUMS, *LEVELS):
         told.watch_each(name, lambda: {"": 0.0})
     told.answered("", "", "")
+    told.received("", "")
     told.written("", "", 1)
     told.failed("", "", "")
     told.refused("busy")

@@ -63,7 +63,7 @@ def doctor(as_json: bool, data: Path | None) -> None:
     from cli.store import settings_of
 
     settings = settings_of(data)
-    looks = (_folder, _key, _database, _providers, _bus, _objects, _redis)
+    looks = (_folder, _key, _database, _providers, _bus, _objects, _redis, _traces)
     findings = [finding for look in looks for finding in _examined(look, settings)]
     if as_json:
         print_json(
@@ -226,15 +226,16 @@ def _bus(settings: Any) -> Iterator[Finding]:
     if not settings.kafka_bootstrap and not Path(settings.data / "bus.db").exists():
         yield f"{what} (not made yet)", "", ""
         return
+    if settings.kafka_bootstrap:
+        yield from _topics(what, settings)
+        yield what, "", ""
+        return
     try:
-        bus = open_bus(settings.kafka_bootstrap, settings.data, settings.kafka_settings)
+        bus = open_bus("", settings.data)
         bus.end_offset(CATALOG_COMMANDS)
         bus.close()
     except Exception as error:
-        yield what, str(error) or type(error).__name__, "Start it, or correct TIFFIN_KAFKA_BOOTSTRAP."
-        return
-    if settings.kafka_bootstrap:
-        yield from _topics(what, settings)
+        yield what, str(error) or type(error).__name__, "Bring back the file, or the right to read it."
     yield what, "", ""
 
 
@@ -246,16 +247,18 @@ def _topics(what: str, settings: Any) -> Iterator[Finding]:
     try:
         found = KafkaTopics(settings.kafka_bootstrap, settings.kafka_settings).check(TOPICS, least)
     except BusUnavailable as error:
-        yield what, str(error), "Allow it to describe topics."
+        todo = "Start it, or correct TIFFIN_KAFKA_BOOTSTRAP and TIFFIN_KAFKA_OPTIONS."
+        yield what, str(error), todo
         return
     for topic in found:
         for problem in topic.problems:
-            yield what, f"topic {topic.name}: {problem}", "tiffin topics --check"
+            todo = "tiffin topics" if topic.state == "missing" else "tiffin topics --check"
+            yield what, f"topic {topic.name}: {problem}", todo
 
 
 def _objects(settings: Any) -> Iterator[Finding]:
     from flows.journal import objects_of
-    from stores.objects import ObjectsAway
+    from stores.objects import BucketMissing, ObjectsAway
 
     objects = objects_of(settings)
     what = f"object store {objects.place}"
@@ -263,10 +266,13 @@ def _objects(settings: Any) -> Iterator[Finding]:
         yield f"{what} (not made yet)", "", ""
         return
     try:
+        objects.ping()
         objects.put("doctor", b"written by tiffin doctor")
         objects.delete("doctor")
+    except BucketMissing as error:
+        yield what, str(error), "tiffin bucket"
     except ObjectsAway as error:
-        yield what, str(error), "Start it, or correct TIFFIN_OBJECT_STORE_URL and its endpoint, region and keys."
+        yield what, f"away: {error}", "Start it, or correct TIFFIN_OBJECT_STORE_URL and its endpoint, region and keys."
     yield what, "", ""
 
 
@@ -290,4 +296,16 @@ def _redis(settings: Any) -> Iterator[Finding]:
         asyncio.run(ping())
     except (RedisAway, ValueError) as error:
         yield what, f"does not answer ({error})", "Start it, or correct TIFFIN_REDIS_URL."
+    yield what, "", ""
+
+
+def _traces(settings: Any) -> Iterator[Finding]:
+    if not settings.traces:
+        yield "traces (not set: none are sent)", "", ""
+        return
+    what = "traces"
+    try:
+        import flows.spans  # noqa: F401 whether it is there is all that is asked
+    except ImportError:
+        yield what, "what sends them is not installed", "pip install 'tiffin[traces]'"
     yield what, "", ""

@@ -98,15 +98,18 @@ def key_file(settings: Settings) -> Path:
 
 def objects_of(settings: Settings) -> Objects:
     """The object store; nothing is opened before it is used."""
-    return Objects(
-        ObjectStoreOptions(
-            settings.object_store_url,
-            settings.data / "objects",
-            settings.object_store_endpoint,
-            settings.object_store_region,
-            settings.object_store_access_key.get_secret_value(),
-            settings.object_store_secret_key.get_secret_value(),
-        )
+    return Objects(object_options(settings))
+
+
+def object_options(settings: Settings) -> ObjectStoreOptions:
+    """Where objects go."""
+    return ObjectStoreOptions(
+        settings.object_store_url,
+        settings.data / "objects",
+        settings.object_store_endpoint,
+        settings.object_store_region,
+        settings.object_store_access_key.get_secret_value(),
+        settings.object_store_secret_key.get_secret_value(),
     )
 
 

@@ -43,6 +43,11 @@ GAUGES = {
     "queue_rows": "Rows waiting for a commit.",
     "queue_bytes": "Bytes waiting for a commit.",
     "body_bytes": "Bytes of request bodies held.",
+    "outbox_age_seconds": "Seconds since the oldest row that waits for the bus was written; 0: none waits.",
+    "outbox_rows": "Rows that wait for the bus.",
+    "outbox_commands": "Commands, and events of the views, that wait for the bus.",
+    "outbox_parked_rows": "Rows that the bus refused for good and that wait for an operator.",
+    "ledger_difference": "Commands recorded less those waiting and published, as last counted: 0 where none is lost.",
     "views_behind": "Commands that the views have not taken in.",
     "views_backing_off": "1 while the projection waits after a failure.",
     "views_events": "Events written since the start.",
@@ -102,6 +107,12 @@ class Metrics:
             ("provider", "feed", "verdict"),
             registry=self.registry,
         )
+        self._received = Counter(
+            "tiffin_received",
+            "Deliveries that were stored, those that did not verify too.",
+            ("provider", "feed"),
+            registry=self.registry,
+        )
         self._commands = Counter(
             "tiffin_commands",
             "Commands written to the outbox.",
@@ -157,10 +168,15 @@ class Metrics:
         )  # fmt: skip
         self._answered = lru_cache(4096)(self._deliveries.labels)
         self._written = lru_cache(1024)(self._commands.labels)
+        self._stored = lru_cache(1024)(self._received.labels)
 
     def answered(self, provider: str, feed: str, verdict: str) -> None:
         """`provider` and `feed` are names from loaded provider files; "" for a feed that does not exist."""
         self._answered(provider, feed, verdict).inc()
+
+    def received(self, provider: str, feed: str) -> None:
+        """A delivery was stored, before anything of it was interpreted."""
+        self._stored(provider, feed).inc()
 
     def written(self, provider: str, feed: str, commands: int) -> None:
         if commands:

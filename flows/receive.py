@@ -222,6 +222,7 @@ class Receiver:
         started = perf_counter()
         await self._journal.received(raw)
         observe("persist", perf_counter() - started)
+        self._metrics.received(connection.provider, target.feed)
         attempt = Attempt(raw.id, 1, loaded, target.feed, connection, request, obstacle=obstacle)
         if target.provider.interpreter.provider.feeds[target.feed].ack == "persisted":
             self._work_later(attempt)
@@ -347,6 +348,7 @@ class Receiver:
         if found and not interpreter.asks(target.feed):
             raw = self._raw(target, request, found[0] if len(found) == 1 else None, failure.code)
             await self._journal.quarantined(raw, failure)
+            self._metrics.received(interpreter.provider.provider, target.feed)
             self._metrics.answered(interpreter.provider.provider, target.feed, "unauthorized")
             self._metrics.failed(interpreter.provider.provider, target.feed, "auth")
             shown = receipt(self._public_url, raw.id, "unauthorized", 0, (failure,))

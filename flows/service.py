@@ -39,6 +39,7 @@ from flows.refreshing.running import Refreshing
 from flows.reloading import Reloading, Swap
 from flows.replay import Replay
 from flows.retention import Retention
+from flows.sampling import Sampling
 from flows.settings import Settings
 from flows.shared_limits import SharedLimits
 from flows.shares import Shares
@@ -213,6 +214,12 @@ class Service:
         self.metrics.watch("queue_rows", lambda: self.journal.depth[0])
         self.metrics.watch("queue_bytes", lambda: self.journal.depth[1])
         self.metrics.watch("body_bytes", lambda: self.gate.held)
+        sampling = Sampling(self.journal.read, self._clock)
+        self.metrics.watch("outbox_age_seconds", lambda: sampling.age)
+        self.metrics.watch("outbox_rows", lambda: sampling.waiting.rows)
+        self.metrics.watch("outbox_commands", lambda: sampling.waiting.commands)
+        self.metrics.watch("outbox_parked_rows", lambda: sampling.waiting.parked)
+        self.metrics.watch("ledger_difference", lambda: sampling.difference)
         if (writer := self.writer) is not None:
             self.metrics.watch("views_behind", lambda: writer.projection.behind)
             self.metrics.watch(
@@ -241,6 +248,7 @@ class Service:
             loop.create_task(self._recover_left()),
             loop.create_task(self.recovery.run(self.settings.lease / 3)),
             loop.create_task(retention.run()),
+            loop.create_task(sampling.run()),
             loop.create_task(self._count_questions()),
             loop.create_task(self.importer.keep_tidy(self.settings.keep_imports)),
             loop.create_task(self._watch().run()),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import types
 import typing
 from pathlib import Path
@@ -187,6 +188,13 @@ class Settings(BaseSettings):
         parts = urlsplit(value.get_secret_value())
         if value.get_secret_value() and (parts.scheme not in ("http", "https") or not parts.hostname):
             raise ValueError("a URL that begins with http:// or https:// is expected")
+        return value
+
+    @field_validator("traces")
+    @classmethod
+    def _endpoint(cls, value: str) -> str:
+        if value not in ("", "on") and not re.match(r"https?://[^/\s]", value):
+            raise ValueError("the URL of an OTLP/HTTP endpoint is expected (http://collector:4318), or: on")
         return value
 
     @field_validator("kafka_options")

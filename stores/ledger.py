@@ -12,6 +12,7 @@ from sqlalchemy import Connection, func, select, true
 from stores import counters
 from stores.outbox import COMMANDS
 from stores.retention import BEFORE, PUBLISHED, RECORDED
+from stores.tables import counters as counted
 from stores.tables import in_flight, moment, outbox, outcomes, published
 
 
@@ -41,18 +42,32 @@ def ledger(connection: Connection) -> Ledger:
     flying = connection.scalar(select(func.count()).select_from(in_flight).where(~finished)) or 0
     if flying:
         states["in_flight"] = flying
-    written, waiting, sent = (
-        int(connection.scalar(select(func.coalesce(func.sum(column), 0)).where(of)) or 0)
+    return Ledger(states, counters.all_counts(connection), *_commands(connection))
+
+
+def difference(connection: Connection) -> int:
+    """Commands recorded less those pending and published."""
+    recorded, pending, sent = _commands(connection)
+    return recorded - pending - sent
+
+
+def _commands(connection: Connection) -> tuple[int, int, int]:
+    """Commands recorded, pending and published, in one statement: whatever moves meanwhile, it sees one moment."""
+    sums = (
+        select(func.coalesce(func.sum(column), 0)).where(of).scalar_subquery()
         for column, of in (
-            (o.commands, true()),
+            (outcomes.c.commands, true()),
             (outbox.c.count, outbox.c.topic == COMMANDS),
             (published.c.count, true()),
         )
     )
     # What retention has removed was once recorded and published.
-    written += counters.value(connection, RECORDED)
-    sent += counters.value(connection, PUBLISHED)
-    return Ledger(states, counters.all_counts(connection), written, waiting, sent)
+    removed = (
+        func.coalesce(select(counted.c.value).where(counted.c.name == name).scalar_subquery(), 0)
+        for name in (RECORDED, PUBLISHED)
+    )
+    recorded, pending, sent, removed_recorded, removed_sent = connection.execute(select(*sums, *removed)).one()
+    return int(recorded) + removed_recorded, int(pending), int(sent) + removed_sent
 
 
 def recorded_ids(connection: Connection) -> Iterator[tuple[str, list[str]]]:

@@ -1,6 +1,7 @@
 """Object storage: a folder, S3 or another that obstore knows.
 
     ObjectsAway     it does not answer, or not in time
+    BucketMissing   it answers, and has no such bucket
     ObjectMissing   there is no such object
 
 obstore is imported when the first object is touched: a server that stores none need not carry it.
@@ -21,9 +22,15 @@ SECONDS: Final = 10
 """How long one request may take; it is tried again within RETRY_SECONDS."""
 RETRY_SECONDS: Final = 15
 
+_NOT_FOUND: Final = "404 Not Found"
+
 
 class ObjectsAway(Exception):
     """The object store does not answer."""
+
+
+class BucketMissing(ObjectsAway):
+    """It answers, and has no such bucket."""
 
 
 class ObjectMissing(Exception):
@@ -49,6 +56,11 @@ class Objects:
         self._options = options
         self._folder = _folder(options)
         self._opened: Any = None
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder that they are in; None where they are elsewhere."""
+        return self._folder
 
     @property
     def place(self) -> str:
@@ -97,11 +109,14 @@ class Objects:
                 yield from (str(found["path"]) for found in chunk)
 
     def ping(self) -> None:
-        """Raises ObjectsAway where the store does not answer or has no such bucket."""
+        """Raises ObjectsAway and BucketMissing."""
         try:
             next(self.keys("ping/"), None)
-        except ObjectMissing:
-            raise ObjectsAway(f"there is no bucket of {self.place}") from None
+        except ObjectsAway as error:
+            # obstore has no error of its own for it.
+            if _NOT_FOUND in str(error):
+                raise BucketMissing(f"there is no bucket for {self.place}") from None
+            raise
 
     def _store(self) -> Any:
         if self._opened is None:
@@ -142,11 +157,18 @@ def _folder(options: ObjectStoreOptions) -> Path | None:
 
 
 def _open(options: ObjectStoreOptions, folder: Path | None) -> Any:
-    from obstore.store import LocalStore, from_url
+    from obstore.store import LocalStore
 
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return LocalStore(prefix=folder, automatic_cleanup=True)
+    if folder is None:
+        return opened(options)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return LocalStore(prefix=folder, automatic_cleanup=True)
+
+
+def opened(options: ObjectStoreOptions) -> Any:
+    """obstore's own store, of a URL that is no folder's."""
+    from obstore.store import from_url
+
     given = {
         "endpoint": options.endpoint,
         "region": options.region,

@@ -279,6 +279,13 @@ def oldest_pending(connection: Connection) -> datetime | None:
     return connection.scalar(statement)
 
 
+def waiting(connection: Connection) -> tuple[int, int, int]:
+    """Rows and commands that wait for the bus, events of the views among them, and rows that are parked."""
+    pending, held = outbox.c.shard >= 0, outbox.c.shard < 0
+    rows, commands = _count(connection, outbox, pending)
+    return rows, commands, _count(connection, outbox, held)[0]
+
+
 def counts(connection: Connection) -> Counts:
     """Rows and commands waiting, parked and published."""
     commands = outbox.c.topic == COMMANDS

@@ -49,6 +49,12 @@ def test_a_body_larger_than_all_bodies_together_is_refused():
         Settings(max_body=2000, body_bytes=1000)
 
 
+@pytest.mark.parametrize("traces", ["collector:4318", "ftp://collector", "http://", "off"])
+def test_traces_go_to_an_endpoint_over_http(traces):
+    with pytest.raises(ValidationError, match="OTLP/HTTP"):
+        Settings(traces=traces)
+
+
 def test_secrets_are_not_shown():
     assert "hush-hush" not in repr(Settings(admin_key="hush-hush", secret_key="hush-hush"))
 

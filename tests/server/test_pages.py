@@ -1,3 +1,4 @@
+import math
 import re
 
 import pytest
@@ -56,6 +57,39 @@ def test_metrics_count_deliveries_and_time_their_stages(running):
     assert 'tiffin_deliveries_total{feed="stock",provider="acme",verdict="accepted"} 1.0' in metrics
     stages = set(re.findall(r'tiffin_stage_seconds_count\{stage="(\w+)"\} 1\.0', metrics))
     assert {"verify", "persist", "read", "draft", "resolve", "finish", "conclude", "total"} <= stages
+
+
+def value(running, name: str) -> float:
+    [found] = re.findall(rf"^tiffin_{name} (\S+)$", running.client.get("/metrics").text, re.M)
+    return float(found)
+
+
+def test_metrics_count_what_was_received_and_what_came_of_it_by_class(running):
+    running.post(stock())
+    running.post(stock())
+    running.post(stock("e-2"), secret="not-the-secret-at-all")
+    running.post({**stock("e-3"), "items": [{"sku": "s", "qty": "many"}]})
+    metrics = running.client.get("/metrics").text
+    assert 'tiffin_received_total{feed="stock",provider="acme"} 4.0' in metrics
+    found = dict(re.findall(r'tiffin_deliveries_total\{.*verdict="(\w+)"\} (\S+)', metrics))
+    assert found == {"accepted": "1.0", "duplicate": "1.0", "unauthorized": "1.0", "rejected": "1.0"}
+    failed = dict(re.findall(r'tiffin_failures_total\{class="(\w+)".*\} (\S+)', metrics))
+    assert failed == {"auth": "1.0", "validation": "1.0"}
+    assert 'tiffin_commands_total{feed="stock",provider="acme"} 1.0' in metrics
+
+
+def test_metrics_tell_the_queue_the_outbox_and_the_ledgers_difference(running):
+    running.post(stock())
+    assert (value(running, "queue_rows"), value(running, "queue_bytes")) == (0.0, 0.0)
+    while math.isnan(value(running, "ledger_difference")) or math.isnan(value(running, "outbox_age_seconds")):
+        pass
+    assert value(running, "ledger_difference") == 0.0
+    assert value(running, "outbox_parked_rows") == 0.0
+
+
+def test_the_queues_depth_is_that_of_what_waits_for_a_commit(running, monkeypatch):
+    monkeypatch.setattr(type(running.service.journal), "depth", (7, 4096))
+    assert (value(running, "queue_rows"), value(running, "queue_bytes")) == (7.0, 4096.0)
 
 
 def test_with_an_admin_key_only_the_open_paths_are_open(settings, start):
