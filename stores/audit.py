@@ -74,6 +74,14 @@ def all_entries(connection: Connection, since: datetime | None = None) -> Iterat
         yield Entry(*row)
 
 
+def following(connection: Connection, after: int, last: int, since: datetime | None, limit: int) -> list[Entry]:
+    """The entries that come next behind one, up to `last`, the oldest first."""
+    statement = select(audit).where(audit.c.id > after, audit.c.id <= last).order_by(audit.c.id).limit(limit)
+    if since is not None:
+        statement = statement.where(audit.c.at >= since)
+    return [Entry(*row) for row in connection.execute(statement)]
+
+
 def first_broken(connection: Connection) -> tuple[int, int | None]:
     """How many entries were verified, and the id of the first that does not fit the chain (None: all do).
 

@@ -105,15 +105,18 @@ class Watch:
         return NewNotice(now, sender.tenant, sender.provider, sender.id, silences.SILENCE, "", sealed)
 
     async def _send(self) -> None:
-        """What is due, a few at once; a receiver that is slow holds up one round and no more."""
-        due = await self._store.read(lambda transaction: alerts.due(transaction, self._clock(), AT_ONCE))
-        if not due:
-            return
-        tried = await asyncio.gather(*(self._sent(one) for one in due))
-        await self._store.write(Work(alerts.note, tried))
-        for one in tried:
-            if one.problem:
-                _log.warning("alert_not_taken", alert=one.alert, attempts=one.attempts, reason=one.problem)
+        """What is due, a few at once, until one is not taken: a slow receiver holds up the round for one try."""
+        taken = True
+        while taken:
+            due = await self._store.read(lambda transaction: alerts.due(transaction, self._clock(), AT_ONCE))
+            if not due:
+                return
+            tried = await asyncio.gather(*(self._sent(one) for one in due))
+            await self._store.write(Work(alerts.note, tried))
+            for one in tried:
+                if one.problem:
+                    taken = False
+                    _log.warning("alert_not_taken", alert=one.alert, attempts=one.attempts, reason=one.problem)
 
     async def _sent(self, message: Message) -> Message:
         target = await target_of(self._store, message.alert)

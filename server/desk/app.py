@@ -17,7 +17,7 @@ from flows.desk_jobs import Jobs
 from flows.journal import StoreUnavailable
 from flows.logging import logger
 from flows.service import Service
-from server.desk import alerts, jobs, live, looking, mappings, mending, sessions
+from server.desk import alerts, audit, jobs, live, looking, mappings, mending, sessions
 from server.desk.rendering import rendered
 from server.protocol import STREAM
 
@@ -69,7 +69,8 @@ ROUTES = [
     Route("/desk/alerts", alerts.add, methods=["POST"]),
     Route("/desk/alerts/{id}/test", alerts.test, methods=["POST"]),
     Route("/desk/alerts/{id}/remove", alerts.remove, methods=["POST"]),
-    Route("/desk/audit", looking.audit, methods=["GET"]),
+    Route("/desk/audit", audit.listed, methods=["GET"]),
+    Route("/desk/audit/export", audit.export, methods=["POST"]),
     Mount("/desk/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static"),
 ]
 
@@ -88,6 +89,9 @@ def desk(service: Service) -> ASGIApp:
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         static = scope["path"].startswith("/desk/static/")
+        # Nothing that is stored has a NUL in it, and servers take none in a question.
+        path, query = scope["path"].replace("\x00", "\ufffd"), scope["query_string"].replace(b"%00", b"")
+        scope = {**scope, "path": path, "query_string": query}
         kept = b"public, max-age=300" if static else b"no-store"
 
         async def send_with_headers(message: Message) -> None:

@@ -21,7 +21,7 @@ async def _chosen(visit: Visit, given: Any) -> tuple[list[str], dict[str, Any]]:
     if given.get("cls") and given.get("code"):
         cause = chosen.cause(given)
         return await visit.read(desk_groups.deliveries_of, cause, MOST + 1), {"cause": chosen.cause_query(cause)}
-    if ids := [str(one)[:100] for one in given.getlist("delivery")]:
+    if ids := [str(one)[:100].replace("\x00", "") for one in given.getlist("delivery")]:
         return sorted(set(ids)), {"deliveries": len(set(ids))}
     written = chosen.given(given)
     if not written:

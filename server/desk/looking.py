@@ -18,7 +18,6 @@ from server.desk import filters as chosen
 from server.desk.rendering import LONGEST_BODY, rendered
 from server.desk.sessions import Visit, needs, now
 from stores import alert_facts, desk_deliveries, desk_groups, silences
-from stores import audit as audits
 from stores import connections as rows_of
 from stores import deliveries as stored_deliveries
 from stores import failures as stored_failures
@@ -251,8 +250,3 @@ async def connection_page(visit: Visit, row: Any, told: str = "", status: int = 
         "connection.html", status, row=row, waiting=waiting, told=told, sender=sender, silent=silent,
         names=desk_secrets.names(loaded.interpreter) if loaded else [], done=visit.request.query_params.get("done", ""),
     )  # fmt: skip
-
-
-@needs("viewer")
-async def audit(visit: Visit) -> Response:
-    return visit.page("audit.html", entries=await visit.read(audits.entries, 200))

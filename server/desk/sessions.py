@@ -44,7 +44,8 @@ class Visit:
 
     def field(self, name: str) -> str:
         value = self.form.get(name, "")
-        return value.strip() if isinstance(value, str) else ""
+        # Servers keep no NUL in a text.
+        return value.replace("\x00", "").strip() if isinstance(value, str) else ""
 
     async def read(self, job: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         return await self.service.journal.read(lambda transaction: job(transaction, *arguments, **options))

@@ -14,6 +14,8 @@ from stores import audit, desk_jobs, mappings, tables
 from tests.flows.scenery import TOKEN, database, deliveries_of, stock
 from tests.server.desk_visits import Visitor
 
+pytestmark = pytest.mark.usefixtures("everywhere")
+
 HEAD = "tenant,provider,kind,external_id,canonical_id,store\r\n"
 
 

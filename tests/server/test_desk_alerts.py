@@ -14,6 +14,8 @@ from tests.flows.alerting.receivers import LOOPBACK, Receiver, receiver
 from tests.flows.scenery import database, settings_in
 from tests.server.desk_visits import Visitor
 
+pytestmark = pytest.mark.usefixtures("everywhere")
+
 
 @pytest.fixture
 def receiving() -> Iterator[Receiver]:

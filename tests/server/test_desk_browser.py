@@ -13,10 +13,11 @@ import pytest
 
 from bus.log import EmbeddedLog
 from bus.topics import CATALOG_COMMANDS
+from engine.messages import Ref
 from flows.alerting.kinds import new_alert
 from flows.alerting.telling import message
 from server.desk import live
-from stores import alerts, audit, silences
+from stores import alerts, audit, mappings, silences
 from stores.alerts import Changes, Standing
 from stores.notices import NewNotice
 from tests.flows.scenery import add_connection, database, deliveries_of, settings_in, stock
@@ -47,7 +48,7 @@ feeds:
       stock:
         command: UpdateStockLevel
         each: items
-        fields: {item_id: sku, quantity: qty}
+        fields: {item_id: sku, quantity: qty, condition: {from: state, lookup: {G: good, D: damaged}}}
 """
 SHELF = """
 spec: tiffin/v1
@@ -157,6 +158,7 @@ def finished(page: Any) -> None:
     page.locator(".jobstate", has_text="done").wait_for()
 
 
+@pytest.mark.usefixtures("everywhere")
 def test_a_request_with_a_wrong_signature_is_accepted_once_its_secret_is_mended(served, signed_in) -> None:
     served.post(stock(a="5"), path="/v1/integrations/pos/acme/c/one/stock", secret=NEW_SECRET)
     assert states(served) == ["quarantined"]
@@ -176,6 +178,7 @@ def test_a_request_with_a_wrong_signature_is_accepted_once_its_secret_is_mended(
     assert audited(served, "connection.rotate").why == "the provider changed it"
 
 
+@pytest.mark.usefixtures("everywhere")
 def test_an_unmapped_sku_is_mapped_from_its_group_and_its_deliveries_reach_the_bus(served, signed_in) -> None:
     path = "/v1/integrations/pos/strict/webhooks/stock"
     for n in range(3):
@@ -197,6 +200,29 @@ def test_an_unmapped_sku_is_mapped_from_its_group_and_its_deliveries_reach_the_b
     assert "No failure is open." in page.locator("main").inner_text()
 
 
+@pytest.mark.usefixtures("everywhere")
+def test_a_value_that_a_lookup_has_not_is_added_from_its_group(served, signed_in) -> None:
+    wrong = {"event": "e-3", "store": "R-1", "items": [{"sku": "a", "qty": "1", "state": "X"}]}
+    with database(served.settings, writing=True) as transaction:
+        ref = Ref("item", "R-1", "a")
+        mappings.set_mapping(transaction, "north", "strict", ref, "itm_a", datetime.now(UTC), "test")
+    served.post(wrong, path="/v1/integrations/pos/strict/webhooks/stock")
+    page = signed_in("support")
+    page.goto("/desk/failures")
+    page.get_by_role("link", name="condition X").click()
+    page.get_by_label("damaged").check()
+    page.get_by_label("Why").fill("a new code of theirs")
+    page.get_by_role("button", name="Add it").click()
+    page.get_by_role("heading", name="Replay 1 delivery").wait_for()
+    page.get_by_label("Why").fill("added")
+    page.get_by_role("button", name="Replay 1").click()
+    finished(page)
+    assert states(served) == ["accepted"]
+    commands = eventually(lambda: [one for one in on_the_bus(served) if b'"damaged"' in one])
+    assert commands
+
+
+@pytest.mark.usefixtures("everywhere")
 def test_a_parked_snapshot_is_accepted(served, signed_in) -> None:
     path = "/v1/integrations/pos/shelf/webhooks/menu"
     served.post(stock("e-1", a="1", b="1", c="1", d="1"), path=path)
@@ -212,6 +238,7 @@ def test_a_parked_snapshot_is_accepted(served, signed_in) -> None:
     assert audited(served, "delivery.accept").why == "the kitchen closed"
 
 
+@pytest.mark.usefixtures("everywhere")
 def test_an_edited_replay_leaves_the_original_and_an_entry_in_the_audit(served, signed_in) -> None:
     served.post(stock("e-1", a="five"))
     [original] = deliveries_of(served.settings)
@@ -265,10 +292,12 @@ def all_pages(served) -> list[str]:
     return [*PAGES, *(f"/desk/deliveries/{id}" for id in ids), *(f"/desk/deliveries/{id}/edit" for id in ids)]
 
 
+@pytest.mark.usefixtures("everywhere")
 def test_a_hostile_payload_is_shown_as_text_on_every_page(served, signed_in) -> None:
     path = "/v1/integrations/pos/strict/webhooks/stock"
     hostile = HOSTILE.replace("\ud800", "").replace("\u0000", "")
     served.post(stock(hostile, store=hostile, **{hostile: hostile}), path=path)
+    served.post({"event": "e-7", "store": "R-1", "items": [{"sku": "a", "qty": "1", "state": hostile}]}, path=path)
     served.post(b'{"event": "x", "store": "' + b"\xff\x00\x1b" + hostile.encode() + b'"', path=path)
     served.client.post(
         f"{path}?q=%3Cscript%3E", content=b"<script>window.hit=1</script>", headers={"x-signature": hostile.encode()}
@@ -297,12 +326,16 @@ def test_pages_pass_the_checks_of_axe(served, signed_in, scheme) -> None:
     served.post(stock(a="5"))
     served.post(stock(**{"SKU-17": "1"}), path="/v1/integrations/pos/strict/webhooks/stock")
     served.post(stock("e-2", a="5"), path="/v1/integrations/pos/acme/c/one/stock", secret=NEW_SECRET)
+    wrong = {"event": "e-3", "store": "R-1", "items": [{"sku": "a", "qty": "1", "state": "X"}]}
+    served.post(wrong, path="/v1/integrations/pos/strict/webhooks/stock")
     alerted(served, "strict")
     page = signed_in(color_scheme=scheme, bypass_csp=True)
     page.goto("/desk/failures")
-    group = page.locator("tbody a").first.get_attribute("href")
+    links = page.locator("tbody a")
+    groups = [links.nth(n).get_attribute("href") for n in range(links.count())]
+    assert len(groups) == 3
     preview = "/desk/replay?state=failed"
-    for one in (*all_pages(served), group, preview, "/desk/sign-in", "/desk/nothing"):
+    for one in (*all_pages(served), *groups, preview, "/desk/sign-in", "/desk/nothing"):
         page.goto(one)
         found = axe.Axe().run(page).response["violations"]
         assert [(v["id"], v["nodes"][0]["html"]) for v in found] == [], one

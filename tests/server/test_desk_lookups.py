@@ -11,6 +11,8 @@ from stores import audit, connections, desk_groups, failures
 from tests.flows.scenery import SECRET, add_connection, database, settings_in, stock
 from tests.server.desk_visits import Visitor
 
+pytestmark = pytest.mark.usefixtures("everywhere")
+
 SHOP = """
 spec: tiffin/v1
 provider: shop
@@ -118,7 +120,7 @@ def test_a_value_is_added_to_a_named_table_beside_what_is_overridden_already(ser
     replayed(served, visitor, answer)
     assert open_failures(served) == 0
     found = overrides(served)
-    added = "lookups:\n  onoff:\n    on: true\n"
+    added = "lookups:\n  onoff:\n    'on': true\n"
     assert (found["five"], found["six"]) == (added, f"defaults:\n  unit: kg\n{added}")
 
 

@@ -19,7 +19,8 @@ PAGES = (
 ACTIONS = (
     "/desk/deliveries/ID/replay", "/desk/deliveries/ID/accept", "/desk/deliveries/ID/edit", "/desk/failures/map",
     "/desk/replay", "/desk/jobs/x/cancel", "/desk/jobs/x/continue", "/desk/mappings", "/desk/mappings/import",
-    "/desk/connections/one/rotate", "/desk/connections/one/verify",
+    "/desk/connections/one/rotate", "/desk/connections/one/verify", "/desk/failures/lookup", "/desk/alerts",
+    "/desk/alerts/al0/test", "/desk/alerts/al0/remove", "/desk/audit/export",
 )  # fmt: skip
 
 
@@ -168,8 +169,23 @@ def test_a_time_that_cannot_be_read_is_named(running, query) -> None:
     assert "is no time" in answer.text
 
 
+@pytest.mark.usefixtures("everywhere")
 @pytest.mark.parametrize("name", ["text", "sku", "store", "code", "id", "tenant", "below"])
 def test_a_strange_filter_finds_nothing(running, name) -> None:
     visitor = Visitor(running)
     for value in ("\x00", "%", "'; --", "\ud800".encode("utf-8", "surrogatepass"), "é\u202e" * 400):
         assert visitor.get("/desk/deliveries", params={name: value}).status_code == 200
+
+
+@pytest.mark.usefixtures("everywhere")
+@pytest.mark.parametrize("action", ACTIONS)
+def test_a_nul_wherever_it_stands_is_no_fault(running, action) -> None:
+    running.post(stock(a="wrong"))
+    [delivery] = deliveries_of(running.settings)
+    names = ("why", "name", "value", "kind", "url", "known", "tenant", "provider", "feed", "cls", "code", "external_id",
+             "within", "canonical_id", "delivery", "state", "connection", "csv", "body", "do", "since")  # fmt: skip
+    visitor = Visitor(running)
+    given = dict.fromkeys(names, "\x00item") | {"kind": "item\x00", "cls": "mapping"}
+    assert visitor.post(action.replace("ID", delivery.id), **given).status_code < 500
+    assert visitor.post(action.replace("ID", "%00").replace("one", "%00"), **given).status_code < 500
+    assert visitor.get(action.replace("ID", "%00"), params=given).status_code < 500

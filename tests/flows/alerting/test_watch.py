@@ -195,6 +195,16 @@ def test_what_is_not_taken_is_sent_again_with_the_same_id_and_then_given_up(tmp_
     play(tmp_path, receiving, story)
 
 
+def test_many_troubles_at_once_are_all_told_in_one_round(tmp_path: Any, receiving: Receiver) -> None:
+    async def story(scene: Scene) -> None:
+        ids = [await scene.add("quarantine", above=0, provider="acme") for _ in range(20)]
+        await deliver(scene.service, stock("e-1"), secret="not-the-secret-of-it-01")
+        assert await scene.later(seconds=1) == ["alert.firing"] * 20
+        assert {receiving.data(n)["alert"] for n in range(20)} == set(ids)
+
+    play(tmp_path, receiving, story)
+
+
 def test_a_removed_rule_is_told_no_more(tmp_path: Any, receiving: Receiver) -> None:
     async def story(scene: Scene) -> None:
         receiving.status = 500
