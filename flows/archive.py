@@ -22,7 +22,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 from sqlalchemy import Connection
 
 from flows.relay import Log, Runs
-from stores import archive, audit, deliveries, leases, payloads, segments
+from stores import archive, audit, deliveries, leases, payloads, segments, shadows
 from stores.archive import Segment
 from stores.deliveries import StoredDelivery
 from stores.objects import ObjectMissing, Objects
@@ -263,6 +263,7 @@ class Archive:
 
         def recorded(connection: Connection) -> None:
             archive.erase(connection, stored.id)
+            shadows.erase(connection, stored.provider)
             audit.append(connection, at, who, "delivery.erase", stored.id, why)
 
         if stored.place.startswith(payloads.SEGMENT):

@@ -65,13 +65,25 @@ def every(connection: Connection) -> list[Shadow]:
 
 
 def note(
-    connection: Connection, id: str, position: str, live_hash: str, counts: Mapping[str, Any], examples: bytes,
-    problem: str,
+    connection: Connection, id: str, position: str, live_hash: str, counts: Mapping[str, Any],
+    examples: tuple[bytes, bytes], problem: str,
 ) -> None:  # fmt: skip
-    """What is known by now. One that was ended meanwhile keeps what it had."""
+    """What is known by now. One that was ended meanwhile keeps what it had.
+
+    `examples` are those before and those now: where they were erased meanwhile, they stay so.
+    """
     c = shadows.c
-    told = {"position": position, "live_hash": live_hash, "counts": counts, "examples": examples, "problem": problem}
-    connection.execute(update(shadows).where(c.id == id, c.stopped_at.is_(None)).values(told))
+    told = {"position": position, "live_hash": live_hash, "counts": counts, "problem": problem}
+    running = update(shadows).where(c.id == id, c.stopped_at.is_(None))
+    if not connection.execute(
+        running.where(c.examples == examples[0]).values({**told, "examples": examples[1]})
+    ).rowcount:
+        connection.execute(running.values(told))
+
+
+def erase(connection: Connection, provider: str) -> None:
+    """Forgets the examples of a provider's shadow: one may show a payload that is erased. Counts stay."""
+    connection.execute(update(shadows).where(shadows.c.provider == provider).values(examples=b""))
 
 
 @dataclass(frozen=True, slots=True)

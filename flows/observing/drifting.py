@@ -174,7 +174,9 @@ class Drifting:
 
     def _made(self, transaction: Any, model: Provider, name: str, root: Path | None) -> _FeedKnown:
         feed = model.feeds[name]
-        shown = samples_of(root, model)[0].get(name, []) if root is not None else []
+        sound, faulty = samples_of(root, model) if root is not None else ({}, {})
+        # Sound ones first: samples take the first values that were shown.
+        shown = [*sound.get(name, ()), *faulty.get(name, ())]
         learning, shape = None, shape_of(shown)
         if not shown:
             learning, told = noted.learned(transaction, model.provider, name)

@@ -196,7 +196,9 @@ class Observer:
         sealed = self._journal.seal(tally.examples())
         counts: dict[str, Any] = tally.counts()
         position = found.last or shadow.position
-        await self._journal.write(Work(shadows.note, shadow.id, position, live.spec_hash, counts, sealed, problem))
+        await self._journal.write(
+            Work(shadows.note, shadow.id, position, live.spec_hash, counts, (shadow.examples, sealed), problem)
+        )
 
     # ---- drift ----
 

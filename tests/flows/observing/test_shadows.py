@@ -117,6 +117,25 @@ def test_beyond_its_rate_deliveries_are_left_out_and_counted(settings: Settings,
     observed(settings, steps)
 
 
+def test_an_erased_payload_is_in_no_example(settings: Settings, line: Line) -> None:
+    async def steps(service: Service, observer: Observer) -> None:
+        line.run("provider", "shadow", "acme", "--spec", spec(settings, ONE))
+        await received(service, "e-1")
+        await a_round(observer)
+        [example] = line.json("provider", "shadow", "acme")["examples"][:1]
+        with database(settings) as transaction:
+            [before] = shadows.running(transaction)
+        line.run("delivery", "erase", example["delivery"], "--why", "asked for", "--yes")
+        with database(settings, writing=True) as transaction:
+            # A round that was under way when it was erased.
+            counts, examples = dict(before.counts), (before.examples, before.examples)
+            shadows.note(transaction, before.id, before.position, before.live_hash, counts, examples, "")
+        found = line.json("provider", "shadow", "acme")
+        assert (found["examples"], found["differing"]) == ([], 1)
+
+    observed(settings, steps)
+
+
 def test_large_bodies_are_left_alone_and_counted(settings: Settings, line: Line) -> None:
     async def steps(service: Service, observer: Observer) -> None:
         line.run("provider", "shadow", "acme", "--spec", spec(settings, ONE))
