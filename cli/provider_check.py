@@ -185,7 +185,7 @@ def _printable(text: str) -> str:
     return "".join(c if c.isprintable() else "\ufffd" for c in text)
 
 
-_GUILTY = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^']|'')*'|`[^`]*`|[\w$.`/-]*[\w$`]|$")
+_GUILTY = re.compile(r"\$\w+|\"(?:[^\"\\]|\\.)*\"|'(?:[^']|'')*'|`[^`]*`|[\w$.`/-]*[\w$`]|$")
 
 
 def guilty(line: str, column: int) -> int:

@@ -18,6 +18,7 @@ _KEY = re.compile(
     r"(?:^|[{,\[]|-\s)\s*(?:\"[^\"\n]*\"|'[^'\n]*'|[^\s:,{}\[\]\"'#][^\s:,{}\[\]]*)\s*:[ \t]+", re.MULTILINE
 )
 _LOOKS_LIKE_KEY = re.compile(r"\s*(?:- )?[\w.-]+:(?:\s|$)")
+_TWO_PAIRS = re.compile(r"[\w.$]+ +([\w-]+)")
 _INDICATORS = "%@`*&!|>{["
 _QUOTE = "quote this expression: '…', or write it under >- on lines of its own"
 
@@ -40,11 +41,69 @@ def syntax_problem(error: yaml.YAMLError, text: str, place: Callable[[int], Plac
     if start is None:
         start = _value_round(text, offset)
     if start is not None and (reason := _reason(text, start, offset)):
-        return SyntaxProblem(Problem(place(start), "unquoted_expression", reason, _QUOTE), offset, start)
+        comma = _TWO_PAIRS.fullmatch(text, start, offset)
+        hint = f"put a comma before {comma[1]}, or {_QUOTE}" if comma else _QUOTE
+        return SyntaxProblem(Problem(place(start), "unquoted_expression", reason, hint), offset, start)
+    if (found := _begun_before(error, text, offset)) is not None:
+        at, message, what = found
+        return SyntaxProblem(Problem(place(at), "yaml_syntax", message, what), offset, None)
     hint = "indent with spaces" if _tab_before(text, offset) else "look at indentation, quotes and brackets up to here"
     return SyntaxProblem(
         Problem(place(offset), "yaml_syntax", f"YAML cannot be read from here: {said}", hint), offset, None
     )
+
+
+def _begun_before(error: yaml.YAMLError, text: str, offset: int) -> tuple[int, str, str] | None:
+    """(offset, message, hint) of a fault that stands before the place where YAML stumbled over it."""
+    if (quote := _open_quote(text, offset)) is not None:
+        return (
+            quote,
+            f"the text that begins with {text[quote]} here has no end on its line",
+            f"close it with {text[quote]}",
+        )
+    context, mark = getattr(error, "context", None) or "", getattr(error, "context_mark", None)
+    if mark is not None and "flow" in context and "\n" in text[mark.index : offset]:
+        opener = text[mark.index : mark.index + 1]
+        closer = {"{": "}", "[": "]"}.get(opener, "")
+        return (mark.index, f"{opener} is not closed", f"close it with {closer}") if closer else None
+    if mark is not None and "simple key" in context:
+        return mark.index, "this line has no key", "write `key: value`; ` #` begins a comment"
+    return _uneven(text, offset)
+
+
+_OPEN_QUOTE = re.compile(r"(?:^[ \t]*|[{,\[][ \t]*|- +)[\w.-]+: +(?=([\"']))", re.MULTILINE)
+
+
+def _open_quote(text: str, offset: int) -> int | None:
+    """Where a quoted text begins that its line does not end, though the next line begins with a key."""
+    for found in _OPEN_QUOTE.finditer(text, 0, offset):
+        line, _, below = text[found.end() :].partition("\n")
+        if not re.match(_TEXT, line) and _LOOKS_LIKE_KEY.match(below):
+            return found.end()
+    return None
+
+
+def _uneven(text: str, offset: int) -> tuple[int, str, str] | None:
+    """A line whose key stands neither under the keys above it nor one level deeper."""
+    lines = text[: text.find("\n", offset) if "\n" in text[offset:] else len(text)].split("\n")
+    keys = [(len(line) - len(line.lstrip(" ")), line) for line in lines if _KEY_LINE.match(line)]
+    if not keys or keys[-1][1] != lines[-1]:
+        return None
+    width = keys[-1][0]
+    above = next((other for other, line in reversed(keys[:-1]) if _has_value(line) or other < width), None)
+    if above is None or above == width or not _has_value(keys[-2][1]):
+        return None
+    at = sum(len(line) + 1 for line in lines[:-1]) + width
+    spaces = f"{width} spaces before this key, {above} before the key above"
+    return at, spaces, "give keys of one mapping the same indentation"
+
+
+_KEY_LINE = re.compile(r" *[\w.-]+:(?: |$)")
+
+
+def _has_value(line: str) -> bool:
+    """Whether a key has its value on its line."""
+    return bool(re.match(r" *[\w.-]+: +[^\s#|>]", line))
 
 
 def masked(text: str, start: int, offset: int) -> str:

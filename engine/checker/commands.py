@@ -52,6 +52,9 @@ def _without_command(context: Context, site: RuleSite) -> Iterator[Problem]:
 def _missing(context: Context, site: RuleSite, schema: CommandSchema) -> Iterator[Problem]:
     """The connection always has a merchant, and the scope may have a store: those are filled in."""
     fields = (*site.path, "fields")
+    stumbled = {problem.place for problem in context.document.problems}
+    if any(context.place((*fields, name)) in stumbled for name in site.rule.fields):
+        return  # YAML took what follows there for a part of another value
     place = context.place(fields if site.rule.fields else site.path, key=True)
     mended = {str(hole[-1]) for hole in context.holes if hole[:-1] == fields}
     scoped = site.has_store or any("scope" in hole for hole in context.holes)

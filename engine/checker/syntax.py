@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from engine.checker.sites import Context, Site
+from engine.checker.tokens import tokens
 from engine.jsonata import JsonataError, compile_text
 from engine.problems import Problem
 from engine.yaml12 import unbalanced
@@ -21,7 +22,7 @@ _HINTS = {
     "S0105": "close the name with the backtick that it began with",
     "S0106": "close the comment with */",
     "S0201": "look at what stands before this: an operator, a comma or a bracket may be missing",
-    "S0202": "look at the brackets before this",
+    "S0202": "a comma, an operator or a closing bracket may be missing before this",
     "S0203": "close what was opened; an expression with ` #` or `: ` in it must be quoted in YAML",
     "S0204": "this is no operator of JSONata: and, or, in, &, =, !=, ?, : are",
     "S0206": "this is no operator of JSONata: and, or, in, &, =, !=, ?, : are",
@@ -38,6 +39,8 @@ _HINTS = {
     "S0301": "write a pattern between the slashes",
     "S0302": "close the regular expression with /",
 }
+
+_CLOSED_BY = {"(": ")", "[": "]", "{": "}"}
 
 
 def compiles(site: Site) -> bool:
@@ -70,9 +73,24 @@ def _problem(context: Context, site: Site, error: JsonataError) -> Problem:
     if _cut_by_a_comment(context, site) and unbalanced(site.expression.text):
         message = "` #` begins a comment in YAML and cut this expression off"
         return Problem(scalar.start, "unquoted_expression", message, "quote this expression: '…'")
+    if error.code == "S0203" and (opener := _still_open(site.expression.text)) is not None:
+        # The end of the text, where the engine gave up, may be lines away.
+        return Problem(scalar.place(opener), "expression_syntax", f"JSONata: {scalar[opener]!r} is not closed",
+                       _HINTS["S0203"])  # fmt: skip
     place = scalar.place(min(error.start or 0, len(scalar)))
     message = error.message[:1].lower() + error.message[1:] if scalar.strip() else "the expression is empty"
     return Problem(place, "expression_syntax", f"JSONata: {message}", _HINTS.get(error.code, "correct the expression"))
+
+
+def _still_open(text: str) -> int | None:
+    """Where the innermost bracket stands that nothing closes; None where none is open."""
+    opened: list[int] = []
+    for token in tokens(text):
+        if token.kind == "operator" and token.text in _CLOSED_BY.values() and opened:
+            opened.pop()
+        elif token.kind == "operator" and token.text in _CLOSED_BY:
+            opened.append(token.start)
+    return opened[-1] if opened else None
 
 
 def _cut_by_a_comment(context: Context, site: Site) -> bool:

@@ -162,11 +162,21 @@ def _unread(found: list[Kind], rules: Iterable[Rule], others: Iterable[Said | No
             for text in texts:
                 prefix = "" if text.startswith("$$.") or rule.each in (None, "$") else f"{rule.each}."
                 used.add(f"{prefix}{text.removeprefix('$$.')}")
+            used |= {f"{rule.each}.{said.text}.{path}" for path in _read_within(said)}
     for kind in found:
         for column in kind.columns():
             path = expression((*kind.steps, *column.steps))
             if path not in used and all(writable(step) for step in column.steps):
                 yield path
+
+
+def _read_within(said: Said) -> Iterable[str]:
+    """The paths that the fields of a list read."""
+    for written in said.keys.get("fields", {}).values():
+        if isinstance(written, dict):
+            yield from (text for key, text in written.items() if key in ("from", "currency", "unit"))
+        else:
+            yield written
 
 
 def _nothing_known(group: list[Decoded], found: list[Kind]) -> str:

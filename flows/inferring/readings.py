@@ -61,7 +61,7 @@ def money(column: Column, currency: str) -> How | None:
         return How({"as": "minor_units"}, 0.95, "the name speaks of minor units")
     if not reads(make_reader("money", currency=currency), column.values):
         return None
-    if whole and all(len(text) >= 4 for text in column.texts) and MINOR_UNITS.get(currency):
+    if whole and all(len(text) >= 4 for text in column.texts if text != "0") and MINOR_UNITS.get(currency):
         return How({}, 0.6, "whole numbers only: if they are minor units, add as: minor_units")
     return How()
 
@@ -120,6 +120,11 @@ def identifier(column: Column) -> How | None:
         return None
     different = len(set(texts)) / len(texts)
     return How({}, 0.6 + 0.4 * different, "" if different == 1 else "the same value stands in several elements")
+
+
+def reference(column: Column) -> How | None:
+    """An id that many elements may share, such as their store's."""
+    return None if identifier(column) is None else How()
 
 
 def text(column: Column) -> How | None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from flows.inferring import readings
+from flows.inferring.addons import addon_group, of_addons
 from flows.inferring.columns import Column, Kind, expression
 from flows.inferring.readings import How
 from flows.inferring.sketches import Rule, Said
@@ -29,7 +30,10 @@ class Place:
 def rules_of(place: Place) -> list[Rule]:
     """The commands of one kind of object; none where no field identifies anything or nothing is said of it."""
     columns = place.kind.columns()
-    find = _Finder(columns, place)
+    find = Finder(columns, place)
+    if any(of_addons(step) for step in place.kind.steps):
+        group = addon_group(find)
+        return [group] if group is not None else []
     stated = (
         _order(find), _store_status(find), *_stock_and_price(find), _availability(find), _category(find)
     )  # fmt: skip
@@ -41,7 +45,9 @@ def rules_of(place: Place) -> list[Rule]:
     return found
 
 
-class _Finder:
+class Finder:
+    """Finds which column of a kind of object plays a role."""
+
     def __init__(self, columns: list[Column], place: Place) -> None:
         self._columns, self.place = columns, place
         self._outer = place.outer.columns() if place.outer is not None and place.kind.each else []
@@ -63,16 +69,22 @@ class _Finder:
         because = how.because or f"{column.name} sounds like {name or role}"
         return Said(name or role, expression(column.steps), sure, because, how.keys, column.name)
 
+    def of(self, kind: Kind) -> Finder:
+        """The same for objects within, which have no document round them."""
+        return Finder(kind.columns(), replace(self.place, kind=kind, outer=None))
+
     def _within(self, column: Column) -> str:
         """`item_name` in a list of items is `name`: what its list is called says nothing new."""
-        of = words(self.place.kind.name).rstrip("s")
+        of = words(self.place.kind.name)
         said = words(column.steps[-1])
-        short = said.removeprefix(of).removeprefix("_") if len(of) > 2 else said
+        short = said
+        for one in (of.removesuffix("s"), of.removesuffix("es")):
+            short = said.removeprefix(f"{one}_") if len(one) > 2 and said.startswith(f"{one}_") else short
         return column.name if short == said or short in ("id", "code", "no") else short
 
     def outside(self, role: str, read: Read, name: str) -> Said | None:
         """The same in the document round the elements."""
-        outer = _Finder(self._outer, Place(self.place.outer or self.place.kind, None, self.place.currency, ""))
+        outer = Finder(self._outer, Place(self.place.outer or self.place.kind, None, self.place.currency, ""))
         found = outer.best(role, read, name)
         if found is None:
             return None
@@ -91,7 +103,7 @@ class _Finder:
     def common(self) -> list[Said]:
         """What any command may carry."""
         time = self.best("time", readings.time, "source_time") or self.outside("time", readings.time, "source_time")
-        return [said for said in (self.best("store", readings.identifier, "store_id"), time) if said is not None]
+        return [said for said in (self.best("store", readings.reference, "store_id"), time) if said is not None]
 
     def version(self) -> Said | None:
         """What orders updates: a counter, or else a time that says its zone or counts seconds."""
@@ -122,7 +134,8 @@ class _Finder:
         for column in self._columns:
             said = words(column.steps[-1])
             other = any(
-                likeness(column.name, role) > 0.5 for role in ("store", "merchant", "category", "message", "order")
+                likeness(column.name, role) > 0.5
+                for role in ("store", "merchant", "category", "message", "order", "currency", "unit")
             )
             if said.endswith(("_id", "_code", "_no")) and not other and column.name not in taken:
                 how = readings.identifier(column)
@@ -132,14 +145,14 @@ class _Finder:
         return None
 
 
-def _made(find: _Finder, name: str, command: str, fields: Iterable[Said | None], version: bool = True) -> Rule:
+def _made(find: Finder, name: str, command: str, fields: Iterable[Said | None], version: bool = True) -> Rule:
     told = {said.name: said for said in (*fields, *find.common()) if said is not None}
     main = list(told.values())[:2]
     sure = sum(said.sure for said in main) / len(main)
     return Rule(name, command, find.place.kind.each, tuple(told.values()), find.version() if version else None, sure)
 
 
-def _stock_and_price(find: _Finder) -> Iterable[Rule | None]:
+def _stock_and_price(find: Finder) -> Iterable[Rule | None]:
     quantity, price = find.best("quantity", _countable), find.money("price")
     goods = find.goods((quantity, price))
     if goods is None:
@@ -161,7 +174,7 @@ def _countable(column: Column) -> How | None:
     return how
 
 
-def _upsert(find: _Finder) -> Rule | None:
+def _upsert(find: Finder) -> Rule | None:
     name = find.best("name", readings.text)
     if name is None or likeness(find.place.kind.name or "x", "category") > 0.5 or _of_categories(find):
         return None
@@ -174,7 +187,7 @@ def _upsert(find: _Finder) -> Rule | None:
     stored = find.place.family == "pos" and (
         find.best("store", readings.identifier) or find.outside("store", readings.identifier, "store")
     )
-    category = find.best("category", readings.identifier, "category_ids", (name, item))
+    category = find.best("category", readings.reference, "category_ids", (name, item))
     price, list_price = find.money("price"), find.money("list_price")
     if price is None and list_price is not None:
         price, list_price = replace(list_price, name="price"), None
@@ -189,7 +202,7 @@ def _upsert(find: _Finder) -> Rule | None:
     return _made(find, "items", "UpsertMenuItem" if stored else "UpsertCatalogItem", fields)
 
 
-def _availability(find: _Finder) -> Rule | None:
+def _availability(find: Finder) -> Rule | None:
     flag = find.best("available", readings.flag)
     goods = find.goods((flag,))
     if flag is None or goods is None:
@@ -197,11 +210,11 @@ def _availability(find: _Finder) -> Rule | None:
     return _made(find, "availability", "UpdateItemAvailability", (goods, flag, find.best("reason", readings.text)))
 
 
-def _of_categories(find: _Finder) -> bool:
+def _of_categories(find: Finder) -> bool:
     return words(find.place.kind.name) in ("categories", "category", "departments", "sections", "menu_categories")
 
 
-def _category(find: _Finder) -> Rule | None:
+def _category(find: Finder) -> Rule | None:
     if not _of_categories(find):
         return None
     id_ = find.best("category", readings.identifier, "category_id") or find.best(
@@ -214,7 +227,7 @@ def _category(find: _Finder) -> Rule | None:
     return _made(find, "categories", "UpsertCategory", fields)
 
 
-def _order(find: _Finder) -> Rule | None:
+def _order(find: Finder) -> Rule | None:
     order = find.best("order", readings.identifier, "order_id")
     status = find.best("status", lambda column: readings.status(column, "order"))
     if order is None or status is None:
@@ -223,7 +236,7 @@ def _order(find: _Finder) -> Rule | None:
     return _made(find, "statuses", "UpdateOrderStatus", (order, status, told, find.best("reason", readings.text)))
 
 
-def _store_status(find: _Finder) -> Rule | None:
+def _store_status(find: Finder) -> Rule | None:
     read: Read = lambda column: readings.status(column, "store")  # noqa: E731
     store = find.best("store", readings.identifier, "store_id")
     status = find.best("open", read, "status") or find.best("status", read)
@@ -234,9 +247,15 @@ def _store_status(find: _Finder) -> Rule | None:
 
 def thin(place: Place) -> Rule | None:
     """A message that only says that something changed: what it is about is asked for again."""
-    find = _Finder(place.kind.columns(), place)
+    find = Finder(place.kind.columns(), place)
     id_ = find.goods() or find.best("order", readings.identifier, "id")
     if id_ is None:
         return None
-    kind = Said("kind", "", 0.4, "nothing but an id is told of it: correct it", value="item")
+    kind = Said(
+        "kind",
+        "",
+        0.4,
+        "no field was taken for stock, price, name or status: see what is not read, and correct it",
+        value="item",
+    )
     return _made(find, "changes", "RequestRefresh", (kind, Said("id", id_.text, id_.sure, id_.because, {}, id_.column)))

@@ -109,6 +109,8 @@ def written(said: Said) -> str:
     """A field's right side."""
     if said.value is not None:
         return flow({"value": said.value})
+    if "each" in said.keys:
+        return flow(said.keys)
     return flow({"from": said.text, **said.keys}) if said.keys else scalar(said.text)
 
 

@@ -15,7 +15,7 @@ PLANTED = [
     (8, 16, "no_replay_protection"),
     (15, 5, "unknown_key"),
     (18, 18, "unknown_command"),
-    (23, 21, "expression_syntax"),
+    (23, 20, "expression_syntax"),
     (28, 15, "number_comparison"),
     (31, 11, "unknown_field"),
     (32, 18, "unknown_function"),

@@ -57,7 +57,7 @@ def test_a_sound_expression_is_left_alone(when, expression):
         ("$eval(a)", "function_refused", 0),
         ("items.%.a", "parent_refused", 6),
         ("a = ", "expression_syntax", 3),
-        ("$f(", "expression_syntax", 3),
+        ("$f(", "expression_syntax", 2),
         ("a) + (b", "expression_syntax", 1),
         ("a = 'x", "expression_syntax", 4),
     ],
