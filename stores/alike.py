@@ -16,7 +16,7 @@ from stores.database import put_rows, upsert
 from stores.tables import alike_blocks, mapping_suggestions, mappings, normal_forms
 
 NAME: Final = "alike"
-A_SIDE: Final = 25
+A_SIDE: Final = 10
 """So many of a block are looked at before an item's own source, and as many behind it: large blocks cost no more."""
 _CHUNK: Final = 200
 

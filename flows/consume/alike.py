@@ -14,7 +14,7 @@ import orjson
 from sqlalchemy import Connection
 
 from bus.messages import Stored
-from engine.normal_forms import NormalForm, blocks, likeness, normal_form
+from engine.normal_forms import Likeness, NormalForm, blocks, likeness, normal_form
 from flows.relay import Runs
 from stores import alike, views
 from stores.alike import FormKey, Kept, Suggested
@@ -115,15 +115,23 @@ def keep(connection: Connection, fresh: Sequence[Kept], gone: Sequence[FormKey])
 
 def compared(connection: Connection, fresh: Sequence[Kept]) -> list[Suggested]:
     """The likeliest suggestion for each, where there is one."""
+    near = {one.key: sorted(alike.near(connection, one, blocks(one.form)))[:MOST_COMPARED] for one in fresh}
+    # Of a batch all at once: many are near to several.
+    forms = alike.forms_of(connection, {key for keys in near.values() for key in keys})
     found: dict[FormKey, list[Suggested]] = {}
     for one in fresh:
-        near = sorted(alike.near(connection, one, blocks(one.form)))[:MOST_COMPARED]
-        for other in alike.forms_of(connection, near).values():
-            if like := likeness(one.form, other.form):
-                earlier, later = sorted((one, other), key=lambda kept: (kept.seen_at, kept.key.id))
-                for suggested in _for_later(connection, earlier, later, like.score, like.because):
-                    found.setdefault(later.key, []).append(suggested)
+        for other, like in _likeliest_first(one, [forms[key] for key in near[one.key] if key in forms]):
+            earlier, later = sorted((one, other), key=lambda kept: (kept.seen_at, kept.key.id))
+            made = list(_for_later(connection, earlier, later, like.score, like.because))
+            found.setdefault(later.key, []).extend(made)
+            if made and later is one:
+                break
     return [one for each in found.values() for one in _likeliest(each)]
+
+
+def _likeliest_first(one: Kept, others: Iterable[Kept]) -> list[tuple[Kept, Likeness]]:
+    alike_ones = [(other, like) for other in others if (like := likeness(one.form, other.form)) is not None]
+    return sorted(alike_ones, key=lambda pair: (-pair[1].score, pair[0].seen_at, pair[0].key.id))
 
 
 def _for_later(connection: Connection, earlier: Kept, later: Kept, score: int, why: str) -> Iterator[Suggested]:

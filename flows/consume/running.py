@@ -16,7 +16,7 @@ from bus import open_bus
 from bus.consumers import open_consumer
 from bus.topics import CATALOG_EVENTS
 from engine.views import Entity
-from flows.consume.follower import Follower, Taker
+from flows.consume.follower import Follower, FollowerPace, Taker
 from flows.consume.health import ConsumerHealth, ConsumersHealth
 from flows.logging import logger
 from flows.relay import Runs
@@ -79,7 +79,9 @@ class Consumers:
             from flows.consume.alike import GROUP, Normalizer
 
             normalizer = partial(Normalizer, around.read, around.write, lambda: datetime.now(UTC))
-            self.by_name["alike"] = _follower("alike", GROUP, around, normalizer)
+            self.by_name["alike"] = _follower(
+                "alike", GROUP, around, normalizer, FollowerPace(rest=19.0, busy_rest=49.0)
+            )
 
     @property
     def health(self) -> ConsumersHealth:
@@ -94,7 +96,9 @@ class Consumers:
             one.stop(STOP_SECONDS)
 
 
-def _follower(name: str, group: str, around: Around, open_taker: Callable[[], Taker]) -> Follower:
+def _follower(
+    name: str, group: str, around: Around, open_taker: Callable[[], Taker], pace: FollowerPace | None = None
+) -> Follower:
     log: Any = logger("tiffin.consume")
     return Follower(
         name,
@@ -111,6 +115,7 @@ def _follower(name: str, group: str, around: Around, open_taker: Callable[[], Ta
         log=log,
         busy=around.busy(),
         turn=around.turn(group),
+        pace=pace,
     )
 
 

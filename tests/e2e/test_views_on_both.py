@@ -166,3 +166,16 @@ def test_a_snapshot_of_one_item_after_300_changes_nothing_until_it_is_accepted(r
     running.settled()
     retired = [e for e in running.lines("tail", "catalog.events", "--from-beginning") if e["type"] == RETIRED]
     assert len({event["subject"] for event in retired if event["data"]["kind"] == "item"}) == 299
+
+
+def test_what_a_webhook_told_is_found_by_words(running: Tiffin) -> None:
+    filled(running)
+
+    def found() -> Any:
+        answer = running.client.get(f"{running.url}/v1/search", params={"q": "dish 299", "kind": "item"})
+        return answer.status_code == 200 and answer.json()["items"]
+
+    (hit,) = eventually(found)
+    assert (hit["name"], hit["store_id"], hit["price"]["amount"]) == ("Dish 299", STORE_ID, "379.00")
+    # A score weighs a word by how common it is, and the index may still be filling.
+    assert [one["id"] for one in running.json("search", "dish 299", "--kind", "item")["items"]] == [hit["id"]]
