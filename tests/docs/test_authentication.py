@@ -19,8 +19,8 @@ import schemas
 from engine.auth_model import Certificate, HashScheme, JwtScheme, Keyring, MessageSignatureScheme
 from engine.checker import check, load
 from engine.failures import Unauthorized
+from engine.key_families import Asymmetric, family_of
 from engine.messages import Request
-from engine.public_keys import Asymmetric, family_of
 from engine.signatures import schemes, secret_names, verify
 from engine.signing import sign
 from engine.yaml12 import compose
