@@ -40,7 +40,7 @@ def program(folder: Path = FOLDER) -> Path:
 
 
 class LanguageServer:
-    """A running server. What it asks is answered with its settings; what it says of a file is kept for `diagnostics`."""
+    """A running server. What it asks is answered with its settings; what it says of files is kept."""
 
     def __init__(self, folder: Path, executable: Path) -> None:
         self._settings: dict[str, Any] = SETTINGS
