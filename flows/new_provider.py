@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import schemas
 from engine.canon import Canon
 from flows.golden import cases
 from flows.inferring import Inferred
@@ -15,6 +16,7 @@ from flows.inferring.files import InferredCase
 from flows.inferring.samples import ENDINGS
 from flows.inferring.senders import SECRET
 from flows.inferring.vocabulary import words
+from flows.inferring.writing import SCHEMA_FILE
 from flows.pins import pins, write
 from flows.providers import load_provider
 
@@ -55,7 +57,17 @@ def write_new(root: Path, provider: str, made: Inferred, canon: Canon) -> Writte
     interpreters = {provider: load_provider(file, canon).interpreter}
     run = pins(golden, cases(golden, interpreters), interpreters)
     files += [write(golden, pin) for pin in run]
+    files += _schema(root / SCHEMA_FILE)
     return Written(tuple(path.relative_to(root) for path in files), len(run))
+
+
+def _schema(file: Path) -> list[Path]:
+    """The schema that the file's first line names, where it is not there yet; a checkout has it."""
+    if file.exists():
+        return []
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(schemas.schema("provider"), indent=2) + "\n")
+    return [file]
 
 
 def _context(cases: Iterable[InferredCase]) -> str:

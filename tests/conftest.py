@@ -7,6 +7,7 @@ A test that needs one asks for its fixture and is skipped where it does not run:
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,6 +59,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(
             f"Without {', '.join(missing)}: what needs them was skipped. Start them with: make services", yellow=True
         )
+    if shutil.which("npm") is None:
+        terminalreporter.write_line("Without node: what editors show was not tried (tests/editor).", yellow=True)
 
 
 def _url(name: str) -> str:

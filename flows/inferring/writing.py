@@ -13,6 +13,8 @@ from flows.inferring.sketches import Guess, Rule, Said, Sketch
 _PLAIN = re.compile(r"[A-Za-z_$][\w$./-]*(?<![.-])\Z", re.ASCII)
 _WORDS = frozenset({"true", "false", "null", "none", "~"})
 _WIDEST = 120
+SCHEMA_FILE = "schemas/provider.schema.json"
+"""Where editors find the language's schema, from the folder that holds providers/."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ def provider_file(header: Header, sketches: Iterable[Sketch]) -> str:
 
 
 def _header(header: Header) -> Iterator[str]:
+    yield f"# yaml-language-server: $schema=../{SCHEMA_FILE}"
     yield f"# {header.title}: guessed from samples. Read every line; what is doubtful says so."
     yield "spec: tiffin/v1"
     yield f"provider: {header.provider}"
