@@ -17,6 +17,7 @@ the serving process handed over is lost when it is killed.
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 import signal
 import socket
@@ -300,6 +301,9 @@ def serve(sock: socket.socket) -> None:
     except BusUnavailable as error:
         outbound.tell(Ready(str(error)))
         return
+    # What was made at the start is no work for the collector.
+    gc.collect()
+    gc.freeze()
     outbound.tell(Ready())
     stopping = threading.Event()
     threading.Thread(target=_tell_health, args=(writing, outbound, stopping), daemon=True).start()
