@@ -80,7 +80,7 @@ def test_new_writes_a_file_a_case_and_its_snapshot_and_says_what_it_guessed_firs
 
 def test_new_prints_the_file_or_json_where_asked(written: str) -> None:
     new = "tiffin provider new quick --from stock.json"
-    assert done(new, "--dry-run", "--force").startswith("# Quick")
+    assert done(new, "--dry-run", "--force").startswith("# yaml-language-server: ")
     assert json.loads(done(new, "--json", "--force"))
 
 

@@ -60,7 +60,7 @@ def test_a_whole_fetch_has_no_problem() -> None:
 @pytest.mark.parametrize(
     ("written", "code", "column"),
     [
-        ("at: href[", "expression_syntax", 20),
+        ("at: href[", "expression_syntax", 19),
         ("query: {since: $since}", "unknown_variable", 26),
         ("query: {since: $now()}", "function_refused", 26),
         ("query: {since: [1]}", "expression_expected", 26),
