@@ -140,6 +140,8 @@ def _golden_tests_pass(root: Path, tests: Path, names: tuple[str, ...], as_json:
             raise InputProblem(
                 f"No golden cases for {', '.join(sorted(unknown))}. There are some for: {', '.join(sorted(known))}"
             )
+        # How many cases a shipped file must have is no matter of one that is being written.
+        wanted[-1] += "/test_golden.py"
         wanted += ["-k", " or ".join(names)]
     stderr = 2
     done = subprocess.run(wanted, cwd=root, check=False, stdout=stderr if as_json else None)  # noqa: S603

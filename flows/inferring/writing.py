@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ from flows.inferring.sketches import Guess, Rule, Said, Sketch
 
 _PLAIN = re.compile(r"[A-Za-z_$][\w$./-]*(?<![.-])\Z", re.ASCII)
 _WORDS = frozenset({"true", "false", "null", "none", "~"})
-_WIDEST = 120
+_WIDEST = 110
 SCHEMA_FILE = "schemas/provider.schema.json"
 """Where editors find the language's schema, from the folder that holds providers/."""
 
@@ -119,13 +120,22 @@ def written(said: Said) -> str:
 
 def _noted(line: str, said: Said) -> str:
     word = Guess("", "", said.sure, "").word
-    return line if word == "sure" else f"{line}    # {word}: {said.because}"
+    if word == "sure":
+        return line
+    noted = f"{line}    # {word}: {said.because}"
+    if len(noted) <= _WIDEST:
+        return noted
+    indent = line[: len(line) - len(line.lstrip())]
+    above = textwrap.wrap(
+        f"{word}: {said.because}", _WIDEST, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# "
+    )
+    return "\n".join([*above, line])
 
 
 def _unread(names: Iterable[str]) -> Iterator[str]:
     line = "    # Not read:"
     for name in names:
-        if len(line) + len(name) > _WIDEST:
+        if len(line) + len(name) + 2 > _WIDEST:
             yield line.rstrip(",")
             line = "    #"
         line += f" {name},"

@@ -89,3 +89,22 @@ def test_the_same_as_lines_is_stock_too() -> None:
 
 def test_an_object_with_a_currency_code_alone_is_nothing_that_is_sold() -> None:
     assert "item_id: currencyCode" not in first_file(DELIVERY_POS)[1]
+
+
+REVISION = {
+    "notification": {"uid": "nb-1", "kind": "price_revision", "raisedAt": "2026-11-20T09:14:03+05:30"},
+    "branch": {"branchCode": "P-2"},
+    "articles": [{"articleNo": "A-100", "sellingPrice": 189.5, "maxRetailPrice": 210, "taxPercent": 5, "isLive": "Y"}],
+}
+
+
+def test_a_uid_beside_the_lines_names_the_message_and_its_time_orders_them() -> None:
+    feed, _ = first_file(REVISION)
+    assert feed["idempotency"] == {"event_id": ["notification.uid"]}
+    assert feed["commands"]["prices"]["version"] == {"from": "$$.notification.raisedAt", "as": "timestamp"}
+
+
+def test_no_line_of_a_first_file_is_wider_than_one_that_ships() -> None:
+    (article,) = REVISION["articles"]
+    _, text = first_file({**REVISION, "articles": [{**article, **{f"field_{n}": n for n in range(40)}}]})
+    assert [line for line in text.splitlines() if len(line) > 110] == []
