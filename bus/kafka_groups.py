@@ -69,16 +69,22 @@ class GroupConsumer:
         """See `Consumer.behind`."""
         total = 0
         for partition, offset in self._next.items():
-            try:
-                ends = self._client.get_watermark_offsets(
-                    TopicPartition(self._topic, partition), timeout=NETWORK_SECONDS
-                )
-            except KafkaException as error:
-                raise BusUnavailable(str(error)) from error
-            if ends is None:
-                raise BusUnavailable(f"no answer about the end of {self._topic} within {NETWORK_SECONDS:g} s")
-            total += max(0, ends[1] - max(offset, ends[0]))
+            low, end = self._ends(partition)
+            total += max(0, end - max(offset, low))
         return total
+
+    def _ends(self, partition: int) -> tuple[int, int]:
+        """Where the partition begins and ends as its last fetch told: to ask would wait for the fetch under way."""
+        place = TopicPartition(self._topic, partition)
+        try:
+            ends = self._client.get_watermark_offsets(place, cached=True)
+            if ends is None or ends[1] < 0:
+                ends = self._client.get_watermark_offsets(place, timeout=NETWORK_SECONDS)
+        except KafkaException as error:
+            raise BusUnavailable(str(error)) from error
+        if ends is None:
+            raise BusUnavailable(f"no answer about the end of {self._topic} within {NETWORK_SECONDS:g} s")
+        return int(ends[0]), int(ends[1])
 
     def close(self) -> None:
         """See `Consumer.close`."""

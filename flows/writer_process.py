@@ -42,8 +42,8 @@ from flows.consume.health import ConsumersHealth
 from flows.consume.running import Around, Consumers, Options
 from flows.failure_relay import FailureRelay
 from flows.logging import configure_logging, logger
-from flows.project import GROUP, ProjectionHealth, Projector
-from flows.relay import Relay, RelayHealth
+from flows.project import GROUP, ProjectionHealth, ProjectionPace, Projector
+from flows.relay import Pace, Relay, RelayHealth
 from flows.turns import Turn
 from stores import wire
 from stores.database import open_database
@@ -55,6 +55,8 @@ LENGTH = struct.Struct("!I")
 _HEALTH_SECONDS = 0.25
 _STOP_SECONDS = 10.0
 _TURN_SECONDS = 0.0005
+_SHARED_POLL_SECONDS = 0.2
+"""On a shared database another process may write what this one is to move on, and wakes nobody here."""
 _POOL = 7
 """One connection writes; the relays, the projection and the consumers read on one each."""
 
@@ -183,6 +185,7 @@ class Writing:
             clock=lambda: datetime.now(UTC),
             jitter=random.random,
             log=log,
+            pace=Pace() if self._database.embedded else Pace(poll=_SHARED_POLL_SECONDS),
         )
         self._failures = FailureRelay(
             bus=failures,
@@ -209,6 +212,7 @@ class Writing:
             clock=lambda: datetime.now(UTC),
             jitter=random.random,
             log=projection_log,
+            pace=ProjectionPace() if self._database.embedded else ProjectionPace(poll=_SHARED_POLL_SECONDS),
             busy=Busy(lambda: self.writer.written, monotonic),
             turn=self._turn(GROUP),
         )

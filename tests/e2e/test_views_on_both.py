@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from statistics import median
 from typing import Any
 
 import pytest
@@ -121,8 +122,8 @@ def test_a_webhook_at_light_load_is_visible_in_the_view_within_a_second(running:
         wanted = n % 2 == 1
         post(running, INVENTORY, {"restID": STORE, "type": "item", "inStock": wanted, "itemID": ["i1"]})
         took.append(seconds_until(lambda wanted=wanted: available() is wanted))
-    # The machine may have other work: what counts is that no round and no poll takes a second.
-    assert min(took) < SECOND, took
+    # The machine may have other work for a moment.
+    assert median(took) < SECOND, took
 
 
 def settled_views(tiffin: Tiffin, commands: int) -> Any:
