@@ -10,7 +10,9 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol
+from functools import partial
+from operator import itemgetter
+from typing import Any, Protocol, cast
 
 from engine.compiler import CURRENCY, UNIT, VERSION, version_expression
 from engine.counts import TooManyElements
@@ -41,7 +43,7 @@ def steps_of(expression: Expression) -> Steps | None:
 def direct_values(values: Mapping[str, Expression]) -> Callable[[Any], dict[str, Any] | None] | None:
     """A function from a document to the values that are defined; None where some value is no plain path."""
     paths = _paths(values.items())
-    return None if paths is None else lambda document: _object(document, paths)
+    return None if paths is None else _reading(paths)
 
 
 def direct_rules(rules: Mapping[str, Rule]) -> DirectRules | None:
@@ -49,21 +51,20 @@ def direct_rules(rules: Mapping[str, Rule]) -> DirectRules | None:
     plans = {name: plan for name, rule in rules.items() if (plan := _plan(rule)) is not None}
     if len(plans) < len(rules):
         return None
+    ready = [(name, each, _reading(paths)) for name, (each, paths) in plans.items()]
 
     def run(document: Any, most: int = sys.maxsize) -> Rows | None:
         rows: Rows = {}
-        for name, (each, paths) in plans.items():
+        for name, each, read in ready:
             elements = (document,) if each is None else _elements(document, each)
             if elements is None:
                 return None
             if len(elements) > most:
                 raise TooManyElements(name, len(elements))
-            rows[name] = found = []
-            for element in elements:
-                values = _object(element, paths)
-                if values is None:
-                    return None
-                found.append(values)
+            objects = [read(element) for element in elements]
+            if None in objects:
+                return None
+            rows[name] = cast("list[dict[str, Any]]", objects)
         return rows
 
     return run
@@ -110,7 +111,27 @@ def _paths(entries: Iterable[tuple[str, Expression]]) -> Paths | None:
     return tuple(found)
 
 
-def _object(element: Any, paths: Paths) -> dict[str, Any] | None:
+def _reading(paths: Paths) -> Callable[[Any], dict[str, Any] | None]:
+    """`_object` for these paths; at once for an object that has them all, if none leads further."""
+    step_by_step = partial(_object, paths)
+    if len(paths) < 2 or any(further for _, _, further in paths):
+        return step_by_step
+    keys = [key for key, _, _ in paths]
+    values_of = itemgetter(*[name for _, name, _ in paths])
+
+    def read(element: Any) -> dict[str, Any] | None:
+        if element.__class__ is not dict:
+            return None
+        try:
+            found = values_of(element)
+        except KeyError:
+            return step_by_step(element)
+        return dict(zip(keys, found, strict=True)) if _SCALARS.issuperset(map(type, found)) else None
+
+    return read
+
+
+def _object(paths: Paths, element: Any) -> dict[str, Any] | None:
     if element.__class__ is not dict:
         return None
     values = {}

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -17,6 +16,7 @@ from engine.messages import Ref
 from engine.plans import Column, RulePlan, Values
 from engine.presences import Sighting
 from engine.reading import Reading, expression_failure
+from engine.tuples import maker
 from engine.unreadable import Unreadable
 
 
@@ -29,8 +29,7 @@ class Element(NamedTuple):
     version: tuple[str, str] | None
 
 
-# As engine.evaluation makes rows.
-_as_element: Callable[[tuple[Index, Values, str, tuple[str, str] | None]], Element] = partial(tuple.__new__, Element)
+_as_element = maker(Element)
 
 
 class PassedOver(NamedTuple):
@@ -39,6 +38,9 @@ class PassedOver(NamedTuple):
     position: Index
     store: str
     ids: tuple[str, ...]
+
+
+_NO_SIGHTINGS: Mapping[str, Sighting] = MappingProxyType({})
 
 
 class Draft(NamedTuple):
@@ -57,7 +59,10 @@ class Draft(NamedTuple):
     refs: frozenset[Ref]
     passed_over: Mapping[str, list[PassedOver]]
     refused: bool = False
-    sightings: Mapping[str, Sighting] = MappingProxyType({})
+    sightings: Mapping[str, Sighting] = _NO_SIGHTINGS
+
+
+_as_draft = maker(Draft)
 
 
 def draft(
@@ -85,15 +90,18 @@ def draft(
         if len(kept) < len(rows):
             passed_over[plan.name] = _passed_over(plan, rows, kept, reading.scope.store)
         _collect_refs(plan, kept, per_store, refs)
-    return Draft(
-        reading,
-        plans,
-        elements,
-        frozenset(sink.rejected),
-        tuple(sink.failures),
-        frozenset(map(_as_ref, refs)),
-        passed_over,
-        sink.refused,
+    return _as_draft(
+        (
+            reading,
+            plans,
+            elements,
+            frozenset(sink.rejected),
+            tuple(sink.failures),
+            frozenset(map(_as_ref, refs)),
+            passed_over,
+            sink.refused,
+            _NO_SIGHTINGS,
+        )
     )
 
 
@@ -142,7 +150,7 @@ def _text(value: Any) -> str:
 Mention = tuple[str, str, str]
 """(kind, within, external id): a Ref before it is made one."""
 
-_as_ref: Callable[[Mention], Ref] = partial(tuple.__new__, Ref)
+_as_ref = maker(Ref)
 
 
 def _scope_refs(reading: Reading) -> set[Mention]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, NamedTuple
 
 from engine.compiler import FAILED, FAILED_LIST, NESTED, Lets, Source, compile_rules
@@ -14,6 +13,7 @@ from engine.direct import direct_rules
 from engine.jsonata import GUARDED, EngineName, JsonataError, Limits, ParsedDocument, Program, apply, parsed_document
 from engine.model import Rule
 from engine.places import Place, Scalar
+from engine.tuples import maker
 
 Index = tuple[int, ...]
 """The positions of an element in its `each` and in those round it, outermost first."""
@@ -32,8 +32,7 @@ class Row(NamedTuple):
     values: dict[str, Any]
 
 
-# A named tuple's own constructor is a Python function: for what is made for every element that is a third of it.
-_as_row: Callable[[tuple[Index, dict[str, Any]]], Row] = partial(tuple.__new__, Row)
+_as_row = maker(Row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +51,9 @@ class Evaluated(NamedTuple):
 
     rows: Mapping[str, list[Row]]
     bad: tuple[BadExpression, ...]
+
+
+_as_evaluated = maker(Evaluated)
 
 
 class RulesProgram:
@@ -83,7 +85,7 @@ class RulesProgram:
         """
         if self._direct is not None and (direct := self._direct(document, most)) is not None:
             rows = {name: [_as_row(((n,), values)) for n, values in enumerate(found)] for name, found in direct.items()}
-            return Evaluated(rows, ())
+            return _as_evaluated((rows, ()))
         parsed = parsed_document(document) if size > LARGE and self._engine == "jlens" else None
         if size > max(LARGE, SHORT * most):
             self._counts.check(lambda program: _run(program, document, parsed, bindings, None), most)

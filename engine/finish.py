@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 
 import orjson
@@ -15,6 +14,7 @@ from engine.keys import CommandKeys, RuleKeys, Seen, canonical_id
 from engine.messages import Command, EntityVersion, NewMapping, Outcome, Ref, Verdict
 from engine.plans import Column, RulePlan, Values
 from engine.presences import Member, Presence, member_of, scope_key
+from engine.tuples import maker
 
 Policy = Literal["reject", "create", "park"]
 
@@ -29,16 +29,17 @@ class Ids(NamedTuple):
     policies: Mapping[str, Policy]
 
 
+_as_ids = maker(Ids)
+
+
 def make_ids(draft: Draft, resolved: Mapping[Ref, str], provider: str, policies: Mapping[str, Policy]) -> Ids:
     """Canonical ids of everything a draft mentions; an id that must not be created is left out."""
     connection = draft.reading.connection
     default_merchant = connection.merchant or connection.tenant
-    known: dict[tuple[str, str, str], str] = {}
+    known: dict[tuple[str, str, str], str] = dict(resolved.items())
     created: dict[str, Ref] = {}
-    for ref in draft.refs:
-        if (found := resolved.get(ref)) is not None:
-            known[ref] = found
-        elif ref.kind == "merchant" and policies["merchant"] == "reject":
+    for ref in draft.refs.difference(resolved):
+        if ref.kind == "merchant" and policies["merchant"] == "reject":
             known[ref] = default_merchant
         elif policies[ref.kind] == "create":
             made = canonical_id(connection.tenant, provider, *ref)
@@ -46,7 +47,7 @@ def make_ids(draft: Draft, resolved: Mapping[Ref, str], provider: str, policies:
             created[made] = ref
     scope = draft.reading.scope
     merchant = known.get(("merchant", "", scope.merchant), default_merchant) if scope.merchant else default_merchant
-    return Ids(known, created, merchant, frozenset(connection.stores), policies)
+    return _as_ids((known, created, merchant, frozenset(connection.stores), policies))
 
 
 _FACETS = ("switch", "channel", "condition", "batch")
@@ -63,8 +64,7 @@ Ready = tuple[Element, tuple[str, ...]]
 """An element with its external ids in the order of the plan's `ids`."""
 
 
-# As engine.evaluation makes rows.
-_as_command: Callable[[tuple[Any, ...]], Command] = partial(tuple.__new__, Command)
+_as_command, _as_outcome = maker(Command), maker(Outcome)
 
 
 def _first(pair: tuple[tuple[int, ...], Any]) -> tuple[int, ...]:
@@ -122,16 +122,20 @@ class Finisher:
     def _rule(self, plan: RulePlan, elements: list[Element]) -> list[Command]:
         if self._rejected:
             elements = [element for element in elements if not self._rejects(plan.name, element)]
-        names = [identity.name for identity in plan.ids]
-        named = [tuple([values.get(name) or "" for name in names]) for _, values, _, _ in elements]
-        ready = self._validated(plan, self._identified(plan, elements, named))
+        named = self._identified_alike(plan, elements) if plan.plain and not self._bounded else None
+        if named is None:
+            names = [identity.name for identity in plan.ids]
+            named = [(one, tuple([one.values.get(name) or "" for name in names])) for one in elements]
+            ready = self._validated(plan, self._identified(plan, named))
+        else:
+            ready = self._validated(plan, named)
         passed = self._draft.passed_over.get(plan.name, [])
         if passed or len(ready) < len(elements):
-            return self._written_among(plan, ready, zip(elements, named, strict=True), passed)
+            return self._written_among(plan, ready, named, passed)
         return self._written(plan, ready, self._keys.of_rule(plan.name))
 
     def _written_among(
-        self, plan: RulePlan, ready: list[Ready], elements: Iterable[Ready], passed: list[PassedOver]
+        self, plan: RulePlan, ready: list[Ready], elements: list[Ready], passed: list[PassedOver]
     ) -> list[Command]:
         """Commands of the good elements; the bad ones between them count where one entity stands twice."""
         keys = self._keys.of_rule(plan.name)
@@ -147,13 +151,31 @@ class Finisher:
                 keys.pass_over(bad.store, bad.ids)
         return made
 
-    def _identified(self, plan: RulePlan, elements: list[Element], named: list[tuple[str, ...]]) -> list[Ready]:
+    def _identified_alike(self, plan: RulePlan, elements: list[Element]) -> list[Ready] | None:
+        """As `_identified` for a plain plan, whose elements differ in one id; None, and nothing done, where an id is
+        not known."""
+        ((name, kind, within, _),) = plan.ids
+        known, store = self._ids.known, self._draft.reading.scope.store
+        space = store if within else ""
+        external = [values.get(name) or "" for _, values, _, _ in elements]
+        canonical = [known.get((kind, space, one)) for one in external]
+        if None in canonical:
+            return None
+        added = {"merchant_id": self._ids.merchant}
+        if store and plan.lacks_store:
+            added["store_id"] = known["store", "", store]
+        for (_, values, _, _), one in zip(elements, canonical, strict=True):
+            values[name] = one
+            values.update(added)
+        return [(element, (one,)) for element, one in zip(elements, external, strict=True)]
+
+    def _identified(self, plan: RulePlan, named: list[Ready]) -> list[Ready]:
         """The elements with canonical ids in place, and merchant and store added; each with its external ids."""
         known, merchant = self._ids.known, self._ids.merchant
         simple = not plan.id_lists and not plan.holders
         per_store: set[str] = set() if simple else {ref.kind for ref in self._draft.refs if ref.within}
         ready: list[Ready] = []
-        for element, external in zip(elements, named, strict=True):
+        for element, external in named:
             _, values, store, version = element
             missing = [] if simple else _insert_many(plan, values, store, per_store, known)
             for (name, kind, within, column), one in zip(plan.ids, external, strict=True):
@@ -446,15 +468,18 @@ def outcome_of(
     verdict = "rejected" if draft.refused else verdict_of(commands, finisher.failures, finisher.parked)
     if verdict not in ("accepted", "partial"):
         commands = []
-    return Outcome(
-        verdict,
-        tuple(commands),
-        tuple(finisher.failures),
-        finisher.new_mappings(commands),
-        entities=tuple(dict.fromkeys([command.entity for command in commands])),
-        merchant_id=ids.merchant,
-        store_id=finisher.store_of_scope(),
-        presences=finisher.presences(commands) if _speaks(draft, verdict, finisher.failures) else (),
+    return _as_outcome(
+        (
+            verdict,
+            tuple(commands),
+            tuple(finisher.failures),
+            finisher.new_mappings(commands),
+            (),
+            tuple(dict.fromkeys([command.entity for command in commands])),
+            ids.merchant,
+            finisher.store_of_scope(),
+            finisher.presences(commands) if _speaks(draft, verdict, finisher.failures) else (),
+        )
     )
 
 

@@ -26,7 +26,7 @@ from engine.messages import Connection, Outcome, Ref, Reply, Request, Result
 from engine.model import Event, Expression, Feed, Provider, Rule
 from engine.plans import Local, RulePlan, make_plans
 from engine.questions import Question, QuestionsProgram
-from engine.reading import Head, Reading, ValuesProgram, as_text, bindings_of, expression_failure
+from engine.reading import Head, Reading, ValuesProgram, as_reading, as_text, bindings_of, expression_failure
 from engine.replies import ReplyWriter
 from engine.routes import Route
 from engine.signatures import verify
@@ -226,12 +226,12 @@ class Interpreter:
             event = as_text(compiled.event.evaluate(document, request, connection).get("e")) or ""
         branch = compiled.branch(event)
         scope, key = branch.head.read(document, request, connection, self.provider.provider)
-        reading = Reading(compiled.name, event, document, scope, key, request, connection)
-        if compiled.event is not None and event not in compiled.events:
+        reading = as_reading((compiled.name, event, document, scope, key, request, connection, None))
+        if compiled.event is None:
+            return reading
+        if event not in compiled.events:
             return reading._replace(settled=self._otherwise(compiled.feed, event))
-        if compiled.ignores(event):
-            return reading._replace(settled=Outcome("ignored"))
-        return reading
+        return reading._replace(settled=Outcome("ignored")) if compiled.ignores(event) else reading
 
     def _otherwise(self, feed: Feed, event: str) -> Outcome:
         if feed.otherwise == "ignore":

@@ -32,6 +32,12 @@ def _owned(*owner: str) -> Any:
     return hashlib.sha256(_prefixed(owner))
 
 
+@lru_cache(1024)
+def _keyed(tenant: str, provider: str) -> Any:
+    """A BLAKE2b that has taken in the owner of commands; to be copied."""
+    return hashlib.blake2b(_prefixed((tenant, provider)), digest_size=_SIZE)
+
+
 def digest(parts: Iterable[str]) -> str:
     """32 hex digits of SHA-256 over the parts, each with its length before it."""
     return hashlib.sha256(_prefixed(parts)).hexdigest()[: 2 * _SIZE]
@@ -93,7 +99,8 @@ class CommandKeys:
     tells of commands of the same claim that were made before, of other parts of one message."""
 
     def __init__(self, tenant: str, provider: str, claim: str, seen: Seen = _none_seen) -> None:
-        self._base = hashlib.blake2b(_prefixed((tenant, provider, claim)), digest_size=_SIZE)
+        self._base = _keyed(tenant, provider).copy()
+        self._base.update(_prefixed((claim,)))
         self._seen = seen
 
     def of_rule(self, rule: str) -> RuleKeys:
@@ -125,11 +132,10 @@ class RuleKeys:
         `store` and `ids` are external ids. The key is the same for every attempt at the command, the id for
         the same content under that key. The second command for one entity has another key than the first.
         """
-        named = f"{len(store)}:{store}"
-        for one in ids:
-            named += f"{len(one)}:{one}"
-        occurrence = self._seen.get(named, 0)
-        self._seen[named] = occurrence + 1
+        named = _named(store, ids)
+        seen = self._seen
+        occurrence = seen.get(named, 0)
+        seen[named] = occurrence + 1
         hashed = self._hashed.copy()
         hashed.update(f"{named}#{occurrence}".encode("utf-8", "surrogatepass"))
         key = hashed.digest()
@@ -137,6 +143,9 @@ class RuleKeys:
 
 
 def _named(store: str, ids: Sequence[str]) -> str:
+    if len(ids) == 1:
+        (one,) = ids
+        return f"{len(store)}:{store}{len(one)}:{one}"
     named = f"{len(store)}:{store}"
     for one in ids:
         named += f"{len(one)}:{one}"

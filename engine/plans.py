@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from operator import length_hint
 from typing import Any, NamedTuple
 
 from engine.canon import Canon, CommandSchema, FieldSchema
@@ -74,16 +75,15 @@ class Columns:
 
 
 def _read_scalars(column: Column, read: Reader, objects: list[Values], fail: Fail) -> None:
-    name, rows = column.name, enumerate(objects)
+    name, rows = column.name, iter(objects)
     while True:
-        n = 0
         try:
-            for n, values in rows:  # noqa: B007
-                if name in values and (value := values[name]) is not None:
+            for values in rows:
+                if (value := values.get(name)) is not None:
                     values[name] = read(value)
             return
         except Unreadable as error:
-            fail(n, column, error)
+            fail(len(objects) - length_hint(rows) - 1, column, error)
 
 
 def _read_beside(column: Column, objects: list[Values], fail: Fail) -> None:
@@ -159,6 +159,7 @@ class RulePlan:
     `ids` are the fields that hold one identity, `id_lists` those that hold several, `holders` the lists of
     objects that may hold more. `names_store` says that the rule gives store_id itself; `lacks_merchant` and
     `lacks_store` that the command has the field and the rule does not give it.
+    `plain` says that an element's command wants one id and, from its delivery, merchant and store: nothing else.
     `eaches` holds the text of the `each` of this rule and of those round it, outermost first, "" for none.
     """
 
@@ -172,6 +173,7 @@ class RulePlan:
     names_store: bool
     lacks_merchant: bool
     lacks_store: bool
+    plain: bool
     eaches: tuple[str, ...]
     place: Place
     version: Version | None
@@ -212,17 +214,23 @@ def _make_plan(
     first = next(iter(rule.fields.values()), None)
     columns = maker.columns(rule.fields, fields)
     found = [Identity(c.name, c.identity, c.identity in per_store, c) for c in columns.columns if c.identity]
+    ids = tuple(identity for identity in found if not identity.column.is_list)
+    id_lists = tuple(identity for identity in found if identity.column.is_list)
+    holders = tuple(column for column in columns.columns if column.inner)
+    names_store = "store_id" in rule.fields
+    lacks_merchant = "merchant_id" in fields and "merchant_id" not in rule.fields
     return RulePlan(
         name,
         rule,
         schema,
         columns,
-        tuple(identity for identity in found if not identity.column.is_list),
-        tuple(identity for identity in found if identity.column.is_list),
-        tuple(column for column in columns.columns if column.inner),
-        "store_id" in rule.fields,
-        "merchant_id" in fields and "merchant_id" not in rule.fields,
+        ids,
+        id_lists,
+        holders,
+        names_store,
+        lacks_merchant,
         "store_id" in fields and "store_id" not in rule.fields,
+        len(ids) == 1 and lacks_merchant and not (id_lists or holders or names_store or version),
         eaches,
         rule.each.scalar.start if rule.each else _place_of(first),
         version,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from engine import keys
 from engine.compiler import Source, compile_values
@@ -12,6 +12,7 @@ from engine.failures import Failure, Refusal
 from engine.jsonata import EngineName, JsonataError, Program
 from engine.messages import Connection, IdempotencyKey, Outcome, Request, Scope
 from engine.model import Event, Expression, Feed, Idempotency, PayloadHash, ScopeOf
+from engine.tuples import maker
 
 
 class Reading(NamedTuple):
@@ -32,6 +33,10 @@ class Reading(NamedTuple):
     @property
     def bindings(self) -> dict[str, Any]:
         return bindings_of(self.request, self.connection)
+
+
+as_reading = maker(Reading)
+_as_scope, _as_key = maker(Scope), maker(IdempotencyKey)
 
 
 def bindings_of(request: Request, connection: Connection) -> dict[str, Any]:
@@ -113,7 +118,7 @@ class Head:
     ) -> tuple[Scope, IdempotencyKey | None]:
         """Raises Refusal: a failing expression, or a missing part of the key."""
         values = self._program.evaluate(document, request, connection) if self._program else {}
-        scope = Scope(as_text(values.get("merchant")) or "", as_text(values.get("store")) or "")
+        scope = _as_scope((as_text(values.get("merchant")) or "", as_text(values.get("store")) or ""))
         if self._store is not None and not scope.store:
             raise Refusal(_scope_missing(self._store))
         if self._idempotency is None:
@@ -139,8 +144,8 @@ class Head:
                     path=missing.text,
                 )
             )
-        text = keys.event_id_text(connection.tenant, provider, self._feed, [p for p in found if p is not None])
-        return IdempotencyKey(text, "event_id")
+        text = keys.event_id_text(connection.tenant, provider, self._feed, cast("list[str]", found))
+        return _as_key((text, "event_id", None, None))
 
     def _payload_hash(
         self,

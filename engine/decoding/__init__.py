@@ -18,6 +18,7 @@ from engine.decoding.media_types import Headers, format_of, headers_of
 from engine.decoding.refusals import refusal
 from engine.messages import Request
 from engine.model import Feed, Limits
+from engine.tuples import maker
 
 BODY_LIMIT = 8 * 1024 * 1024
 """Bytes of a decompressed body, where neither the feed nor the caller says otherwise."""
@@ -31,6 +32,9 @@ class Body(NamedTuple):
     options: Any
     limits: Limits
     size_limit: int
+
+
+_as_body = maker(Body)
 
 
 def _xml(body: Body) -> Any:
@@ -87,7 +91,7 @@ def decode(feed: Feed, request: Request, *, body_limit: int = BODY_LIMIT) -> Any
         return {}  # a question may stand in the URL alone
     formats = feed.formats
     name = format_of(tuple(formats), headers, data)
-    document = FORMATS[name](Body(data, headers.charset, formats[name], feed.limits, limit))
+    document = FORMATS[name](_as_body((data, headers.charset, formats[name], feed.limits, limit)))
     return unwrapping.unwrap(document, feed.unwrap) if feed.unwrap else document
 
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from engine.decoding.charsets import BOM
 from engine.decoding.refusals import refusal, shown
 from engine.failures import Refusal
+from engine.tuples import maker
 
 FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
@@ -47,6 +48,9 @@ class Headers(NamedTuple):
     encoding: str
 
 
+_as_headers = maker(Headers)
+
+
 def headers_of(headers: tuple[tuple[bytes, bytes], ...]) -> Headers:
     """The first Content-Type, and every Content-Encoding but identity, joined with a comma."""
     content_type: bytes | None = None
@@ -58,7 +62,7 @@ def headers_of(headers: tuple[tuple[bytes, bytes], ...]) -> Headers:
             encodings += f",{value.decode('latin-1')}"
     media_type, charset = _parsed(content_type or b"")
     if not encodings:
-        return Headers(media_type, charset, "")
+        return _as_headers((media_type, charset, ""))
     wanted = [e for e in (one.strip().lower() for one in encodings.split(",")) if e not in ("", "identity")]
     return Headers(media_type, charset, ",".join(wanted))
 
@@ -94,8 +98,9 @@ def media_type_of(name: str) -> str:
 def _contradicts(accepted: str, media_type: str, body: bytes) -> bool:
     if media_type == MULTIPART:
         return True
-    opening = body[:64].removeprefix(BOM).lstrip()[:1]
-    return media_type == FORM and accepted in ("json", "ndjson") and opening not in (b"{", b"[", b"")
+    if media_type != FORM or accepted not in ("json", "ndjson"):
+        return False
+    return body[:64].removeprefix(BOM).lstrip()[:1] not in (b"{", b"[", b"")
 
 
 def _named(media_type: str) -> str:
