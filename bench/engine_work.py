@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import statistics
 import time
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from bench import by_hand, load, payloads
 from engine.checker import load as load_file
 from engine.interpreter import Interpreter
 from engine.messages import Connection, Outcome, Request
+from flows.lean import settle
 
 HERE = Path(__file__).parent
 DELIVERY = "d" * 32
@@ -48,9 +48,7 @@ def compare(
         return made.finish(made.draft(reading), ids, DELIVERY)  # type: ignore[arg-type]
 
     _same(whole(), hand(body, ids, context))
-    # As in a serving process: what was made at the start is no work for the collector.
-    gc.collect()
-    gc.freeze()
+    settle()  # as a serving process does
     mine, theirs = [], []
     for _ in range(rounds):
         mine.append(_timed(whole, repeats))

@@ -1,11 +1,15 @@
-"""Keeps libraries out of a process that has no use for them: they are what an idle server's memory goes to."""
+"""What a process of the server does without: libraries that it has no use for, and needless looks for garbage."""
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
+
+YOUNG: Final = 20_000
+"""So many objects are made and not let go before the collector looks for cycles among them."""
 
 
 @contextmanager
@@ -19,3 +23,14 @@ def without(*libraries: str) -> Iterator[None]:
     finally:
         for name in absent:
             del modules[name]
+
+
+def settle() -> None:
+    """To be called when a process has started: what it has made lives as long as it does, and is not looked at again.
+
+    Requests leave hardly a cycle behind. Looking for them as often as Python does by itself takes a tenth of the
+    time of a webhook, and more of a large document's.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG, 20, 50)

@@ -17,7 +17,6 @@ the serving process handed over is lost when it is killed.
 from __future__ import annotations
 
 import asyncio
-import gc
 import random
 import signal
 import socket
@@ -41,6 +40,7 @@ from bus.topics import CATALOG_COMMANDS, INTEGRATION_FAILURES
 from flows.consume.health import ConsumersHealth
 from flows.consume.running import Around, Consumers, Options
 from flows.failure_relay import FailureRelay
+from flows.lean import settle
 from flows.logging import configure_logging, logger
 from flows.project import GROUP, ProjectionHealth, ProjectionPace, Projector
 from flows.relay import Pace, Relay, RelayHealth
@@ -305,9 +305,7 @@ def serve(sock: socket.socket) -> None:
     except BusUnavailable as error:
         outbound.tell(Ready(str(error)))
         return
-    # What was made at the start is no work for the collector.
-    gc.collect()
-    gc.freeze()
+    settle()
     outbound.tell(Ready())
     stopping = threading.Event()
     threading.Thread(target=_tell_health, args=(writing, outbound, stopping), daemon=True).start()

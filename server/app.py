@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import re
 from importlib import metadata
 
@@ -15,6 +14,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from flows.journal import StoreUnavailable
+from flows.lean import settle
 from flows.logging import logger
 from flows.service import Service
 from server import jobs, search, views
@@ -94,9 +94,7 @@ async def _lifespan(service: Service, receive: Receive, send: Send) -> None:
         _log.error("not_started", exc_info=error)
         await send({"type": "lifespan.startup.failed", "message": ""})
         return
-    # What was loaded lives as long as the process: the collector need not look at it again.
-    gc.collect()
-    gc.freeze()
+    settle()
     settings = service.settings
     _log.info("serving", url=settings.public_url, data=str(settings.data), providers=sorted(service.providers))
     await send({"type": "lifespan.startup.complete"})
