@@ -10,7 +10,7 @@ import dataclasses
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal
 
 from sqlalchemy import Connection
@@ -18,13 +18,14 @@ from sqlalchemy import Connection
 from bus.messages import Bus, Message
 from flows.failure_events import failure_message, sum_message
 from flows.relay import Log, Runs
-from stores import failure_sums, failures, leases
+from flows.turns import Turn
+from stores import failure_sums, failures
 from stores.failure_sums import MINUTE
 from stores.tables import micros, moment
 
 LEASE = "failures"
 ROWS = 1000
-_POLL, _LEASE_SECONDS, _LONGEST_BACKOFF = 1.0, 60.0, 30.0
+_POLL, _LONGEST_BACKOFF = 1.0, 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +56,11 @@ class FailureRelay:
         log: Log,
         poll: float = _POLL,
     ) -> None:
-        self._bus, self._topic, self._owner = bus, topic, owner
-        self._read, self._write, self._clock, self._log = read, write, clock, log
+        self._bus, self._topic = bus, topic
+        self._read, self._clock, self._log = read, clock, log
         self._poll = poll
-        self._fence: int | None = None
-        self._renew_at: datetime | None = None
+        # A round has two calls to the bus, each shorter than a third of the lease.
+        self._turn = Turn(LEASE, owner, read, write, clock, seconds=60.0, renewals=4)
         self._faults = 0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="failure-relay", daemon=True)
@@ -78,21 +79,9 @@ class FailureRelay:
     def move(self) -> int:
         """One round; returns how many events it moved. Raises what the bus or the database raise."""
         now = self._clock()
-        if not self._read(lambda connection: _is_due(connection, _minute(now))) or not self._holds(now):
+        if not self._read(lambda connection: _is_due(connection, _minute(now))) or not self._turn.mine():
             return 0
         return self._move_failures() + self._move_sums(_minute(now))
-
-    def _holds(self, now: datetime) -> bool:
-        if self._fence is not None and self._renew_at is not None and now < self._renew_at:
-            return True
-        if not self._read(lambda connection: leases.is_free(connection, LEASE, self._owner, now)):
-            self._fence = None
-            return False
-        until = now + timedelta(seconds=_LEASE_SECONDS)
-        self._fence = self._write(lambda connection: leases.take(connection, LEASE, self._owner, now, until))
-        # A round has two calls to the bus, each shorter than a third of the lease.
-        self._renew_at = now + timedelta(seconds=_LEASE_SECONDS / 4)
-        return self._fence is not None
 
     def _move_failures(self) -> int:
         rows = self._read(lambda connection: failures.untold(connection, ROWS))
@@ -124,18 +113,7 @@ class FailureRelay:
     def _settle(self, ids: Sequence[int], job: Callable[[Connection], object]) -> int:
         if not ids:
             return 0
-        fence = self._fence
-
-        def fenced(connection: Connection) -> bool:
-            if fence is None or not leases.stands(connection, LEASE, self._owner, fence):
-                return False
-            job(connection)
-            return True
-
-        if not self._write(fenced):
-            self._fence = None
-            return 0
-        return len(ids)
+        return len(ids) if self._turn.write(job) else 0
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -146,7 +124,7 @@ class FailureRelay:
             self._stopping.wait(wait)
         self.health = dataclasses.replace(self.health, state="stopped")
         try:
-            self._write(lambda connection: leases.release(connection, LEASE, self._owner))
+            self._turn.give_back()
         except Exception as error:
             self._log.warning("failure_relay_kept_its_lease", reason=repr(error))
 
