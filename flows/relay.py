@@ -19,6 +19,7 @@ from sqlalchemy import Connection
 
 from bus.messages import Bus, Message, PublishError
 from flows import tracing
+from flows.rounds import Log
 from stores import outbox, shards
 from stores.outbox import Pending, Rejected, Unreadable
 from stores.shards import Lease
@@ -30,14 +31,6 @@ class Runs(Protocol):
     """Runs a job on a database connection and returns what it returns; commits after a write."""
 
     def __call__(self, job: Callable[[Connection], T], /) -> T: ...
-
-
-class Log(Protocol):
-    """A structured log: an event's name and its facts."""
-
-    def info(self, event: str, /, **facts: Any) -> Any: ...
-
-    def warning(self, event: str, /, **facts: Any) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True)
