@@ -21,7 +21,9 @@ keys = Table(
     partial("keys_until", "until", where="until IS NOT NULL"),
     sqlite_with_rowid=False,
 )
-"""Idempotency keys. `delivery` claimed it first; `written`: ids of commands that attempts left undone wrote."""
+"""Idempotency keys. `delivery` claimed it first, or is the import job that has it; `written`: ids of commands that
+attempts left undone wrote, without those of import jobs. `state`: done, partial, failed or parked; of a job's running,
+or open where it left a part."""
 
 last_accepted = Table(
     "last_accepted",
