@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
@@ -40,9 +41,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], empty: st
         table.add_column(column, overflow="fold")
     for row in listed:
         table.add_row(*(Text(cell) for cell in row))
-    Console(highlight=False, soft_wrap=False, width=None if click.get_text_stream("stdout").isatty() else 200).print(
-        table
-    )
+    Console(highlight=False, soft_wrap=False, width=None if sys.stdout.isatty() else 200).print(table)
 
 
 def shown(value: Any) -> str:

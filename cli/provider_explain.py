@@ -95,7 +95,7 @@ def explain(
 def _body(path: Path | None) -> bytes:
     if path is None:
         return b""
-    return click.get_binary_stream("stdin").read() if str(path) == "-" else path.read_bytes()
+    return sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
 
 
 def _secrets(given: tuple[str, ...]) -> dict[str, tuple[bytes, ...]]:

@@ -180,7 +180,7 @@ class _Asked:
 @cache
 def _standard_input() -> bytes:
     """Read once: an older file is tried on the same bytes."""
-    return click.get_binary_stream("stdin").read()
+    return sys.stdin.buffer.read()
 
 
 def _show(trial: Trial, before: Trial | None, verified: bool, as_json: bool) -> None:
@@ -234,7 +234,7 @@ _WELL = ("accepted", "ignored", "duplicate", "handshake", "answered")
 
 
 def body_of(path: Path) -> bytes:
-    return click.get_binary_stream("stdin").read() if str(path) == "-" else path.read_bytes()
+    return sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
 
 
 def _print_trial(told: dict[str, Any], stages: Any, verified: bool) -> None:

@@ -21,7 +21,8 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from sqlalchemy import Connection
 
-from flows.relay import Log, Runs
+from flows.relay import Runs
+from flows.rounds import Log
 from stores import archive, audit, deliveries, leases, payloads, segments, shadows
 from stores.archive import Segment
 from stores.deliveries import StoredDelivery

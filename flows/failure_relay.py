@@ -7,24 +7,25 @@ the same content again.
 from __future__ import annotations
 
 import dataclasses
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal
 
 from sqlalchemy import Connection
 
 from bus.messages import Bus, Message
 from flows.failure_events import failure_message, sum_message
-from flows.relay import Log, Runs
-from stores import failure_sums, failures, leases
+from flows.relay import Runs
+from flows.rounds import Backoff, Log, Rest, Rounds
+from flows.turns import Turn
+from stores import failure_sums, failures
 from stores.failure_sums import MINUTE
 from stores.tables import micros, moment
 
 LEASE = "failures"
 ROWS = 1000
-_POLL, _LEASE_SECONDS, _LONGEST_BACKOFF = 1.0, 60.0, 30.0
+_POLL, _LONGEST_BACKOFF = 1.0, 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class NotTaken(Exception):
     """The bus may take the oldest event later."""
 
 
-class FailureRelay:
+class FailureRelay(Rounds):
     """The relay of failures of one process, on a thread of its own. See Relay for what is handed in."""
 
     def __init__(
@@ -55,44 +56,20 @@ class FailureRelay:
         log: Log,
         poll: float = _POLL,
     ) -> None:
-        self._bus, self._topic, self._owner = bus, topic, owner
-        self._read, self._write, self._clock, self._log = read, write, clock, log
+        super().__init__("failure-relay", Backoff(poll, _LONGEST_BACKOFF))
+        self._bus, self._topic = bus, topic
+        self._read, self._clock, self._log = read, clock, log
         self._poll = poll
-        self._fence: int | None = None
-        self._renew_at: datetime | None = None
-        self._faults = 0
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="failure-relay", daemon=True)
+        # A round has two calls to the bus, each shorter than a third of the lease.
+        self._turn = Turn(LEASE, owner, read, write, clock, seconds=60.0, renewals=4)
         self.health = FailureRelayHealth()
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self, timeout: float | None = None) -> bool:
-        """Ends after the round in hand and gives the lease back. False: still busy after `timeout` s."""
-        self._stopping.set()
-        if self._thread.ident is not None:
-            self._thread.join(timeout)
-        return not self._thread.is_alive()
 
     def move(self) -> int:
         """One round; returns how many events it moved. Raises what the bus or the database raise."""
         now = self._clock()
-        if not self._read(lambda connection: _is_due(connection, _minute(now))) or not self._holds(now):
+        if not self._read(lambda connection: _is_due(connection, _minute(now))) or not self._turn.mine():
             return 0
         return self._move_failures() + self._move_sums(_minute(now))
-
-    def _holds(self, now: datetime) -> bool:
-        if self._fence is not None and self._renew_at is not None and now < self._renew_at:
-            return True
-        if not self._read(lambda connection: leases.is_free(connection, LEASE, self._owner, now)):
-            self._fence = None
-            return False
-        until = now + timedelta(seconds=_LEASE_SECONDS)
-        self._fence = self._write(lambda connection: leases.take(connection, LEASE, self._owner, now, until))
-        # A round has two calls to the bus, each shorter than a third of the lease.
-        self._renew_at = now + timedelta(seconds=_LEASE_SECONDS / 4)
-        return self._fence is not None
 
     def _move_failures(self) -> int:
         rows = self._read(lambda connection: failures.untold(connection, ROWS))
@@ -124,49 +101,27 @@ class FailureRelay:
     def _settle(self, ids: Sequence[int], job: Callable[[Connection], object]) -> int:
         if not ids:
             return 0
-        fence = self._fence
+        return len(ids) if self._turn.write(job) else 0
 
-        def fenced(connection: Connection) -> bool:
-            if fence is None or not leases.stands(connection, LEASE, self._owner, fence):
-                return False
-            job(connection)
-            return True
+    def _round(self) -> Rest:
+        moved = self.move()
+        self.health = FailureRelayHealth("running", "", self.health.published + moved)
+        return Rest(0 if moved >= ROWS else self._poll)
 
-        if not self._write(fenced):
-            self._fence = None
-            return 0
-        return len(ids)
+    def _failed(self, error: Exception, times: int, wait: float) -> None:
+        said = f"{type(error).__name__}: {error}"
+        self.health = dataclasses.replace(self.health, state="backing_off", last_error=said)
+        self._log.warning("failure_relay_failed", reason=repr(error), failures=times, retry_in=wait)
 
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                wait = self._attempt()
-            except Exception:  # a log that cannot be written to stops no relay either
-                wait = _LONGEST_BACKOFF
-            self._stopping.wait(wait)
+    def _recovered(self, times: int) -> None:
+        self._log.info("failure_relay_recovered", failures=times)
+
+    def _ended(self) -> None:
         self.health = dataclasses.replace(self.health, state="stopped")
         try:
-            self._write(lambda connection: leases.release(connection, LEASE, self._owner))
+            self._turn.give_back()
         except Exception as error:
             self._log.warning("failure_relay_kept_its_lease", reason=repr(error))
-
-    def _attempt(self) -> float:
-        """One round; returns how many seconds to wait."""
-        try:
-            moved = self.move()
-        except Exception as error:
-            self._faults += 1
-            wait = min(_LONGEST_BACKOFF, self._poll * 2.0 ** min(self._faults - 1, 30))
-            self.health = dataclasses.replace(
-                self.health, state="backing_off", last_error=f"{type(error).__name__}: {error}"
-            )
-            self._log.warning("failure_relay_failed", reason=repr(error), failures=self._faults, retry_in=wait)
-            return wait
-        if self._faults:
-            self._log.info("failure_relay_recovered", failures=self._faults)
-        self._faults = 0
-        self.health = FailureRelayHealth("running", "", self.health.published + moved)
-        return 0 if moved >= ROWS else self._poll
 
 
 def _minute(at: datetime) -> datetime:

@@ -10,7 +10,6 @@ Commands that were applied before, by CloudEvents id, change nothing. Whatever f
 from __future__ import annotations
 
 import dataclasses
-import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +23,8 @@ from bus.consumers import Consumer, Start
 from bus.messages import Stored
 from engine.views import Entity, EntityKey, Event, Received, Unprojectable, events_of, fold, keys_of, read_command
 from flows import tracing
-from flows.relay import Log, Runs
+from flows.relay import Runs
+from flows.rounds import Backoff, Log, Rest, Rounds
 from flows.turns import Turn
 from stores import views
 from stores.views import Advance, Mark, Moved
@@ -82,7 +82,7 @@ class Batch(NamedTuple):
     results: Counter[str]
 
 
-class Projector:
+class Projector(Rounds):
     """The projection of one process, on a thread of its own.
 
     `open_consumer` makes the consumer from what says where a partition begins. `read` runs a job on a
@@ -104,38 +104,20 @@ class Projector:
     ) -> None:
         """`busy` says whether others have much to write just now. `turn` is for a bus that does not share its
         partitions out among the readers of a group."""
+        self._pace = pace or ProjectionPace()
+        super().__init__("projection", Backoff(self._pace.first_backoff, self._pace.longest_backoff, jitter))
         self._busy, self._turn, self._ours = busy, turn, turn is None
         self._open_consumer, self._read, self._write = open_consumer, read, write
-        self._clock, self._jitter, self._log = clock, jitter, log
-        self._pace = pace or ProjectionPace()
+        self._clock, self._log = clock, log
         self._consumer: Consumer | None = None
         self._next: dict[int, int] = {}
-        self._failures = 0
         self.on_written: Callable[[Sequence[Advance], Sequence[Entity]], None] = lambda _moves, _entities: None
         self._health = ProjectionHealth()
-        self._waking, self._stopping = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._run, name="projection", daemon=True)
 
     @property
     def health(self) -> ProjectionHealth:
         """How it does now. May be asked from any thread."""
         return self._health
-
-    def start(self) -> None:
-        """Starts the thread. It ends by `stop` alone: every failure is logged and tried again."""
-        self._thread.start()
-
-    def wake(self) -> None:
-        """Says that the topic has new commands. Cheap; may be called from any thread."""
-        self._waking.set()
-
-    def stop(self, timeout: float | None = None) -> bool:
-        """Ends after the round in hand. False: still busy after `timeout` seconds."""
-        self._stopping.set()
-        self._waking.set()
-        if self._thread.ident is not None:
-            self._thread.join(timeout)
-        return not self._thread.is_alive()
 
     def step(self) -> int:
         """One round; returns how many messages it took. Raises what the bus or the database raise."""
@@ -213,43 +195,27 @@ class Projector:
             return False
         return True
 
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            self._waking.clear()
-            try:
-                wait, event = self._attempt()
-            except Exception:  # a log that cannot be written to stops no projection either
-                wait, event = self._pace.longest_backoff, self._stopping
-            event.wait(wait)
+    def _round(self) -> Rest:
+        started = perf_counter()
+        if not self.step():
+            return Rest(self._pace.poll, until_woken=True)
+        rest = self._pace.busy_rest if self._busy() else self._pace.rest
+        return Rest(max(self._pace.gather, rest * (perf_counter() - started)))
+
+    def _failed(self, error: Exception, times: int, wait: float) -> None:
+        said = f"{type(error).__name__}: {error}"
+        self._health = dataclasses.replace(self._health, state="backing_off", last_error=said)
+        self._log.warning("projection_failed", reason=repr(error), failures=times, retry_in=wait)
+
+    def _recovered(self, times: int) -> None:
+        self._log.info("projection_recovered", failures=times)
+
+    def _ended(self) -> None:
         self._health = dataclasses.replace(self._health, state="stopped")
         try:
             self.close()
         except Exception as error:
             self._log.warning("projection_not_closed", reason=repr(error))
-
-    def _attempt(self) -> tuple[float, threading.Event]:
-        """One round; returns how long to wait for which event before the next."""
-        started = perf_counter()
-        try:
-            taken = self.step()
-        except Exception as error:
-            self._failures += 1
-            delay = self._backoff(self._failures)
-            said = f"{type(error).__name__}: {error}"
-            self._health = dataclasses.replace(self._health, state="backing_off", last_error=said)
-            self._log.warning("projection_failed", reason=repr(error), failures=self._failures, retry_in=delay)
-            return delay, self._stopping
-        if self._failures:
-            self._log.info("projection_recovered", failures=self._failures)
-            self._failures = 0
-        if taken:
-            rest = self._pace.busy_rest if self._busy() else self._pace.rest
-            return max(self._pace.gather, rest * (perf_counter() - started)), self._stopping
-        return self._pace.poll, self._waking
-
-    def _backoff(self, times: int) -> float:
-        longest = min(self._pace.longest_backoff, self._pace.first_backoff * 2.0 ** min(times - 1, 30))
-        return longest * (0.5 + self._jitter() / 2)
 
 
 def as_command(message: Stored) -> Received | None:

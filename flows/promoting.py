@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from engine.places import Place
 from engine.problems import Problem, ProviderFileError
 from flows.providers import LoadedProvider
-from flows.relay import Log
+from flows.rounds import Log
 from stores import promotions, specs
 from stores.promotions import Promotion
 from stores.writer import Work

@@ -8,7 +8,6 @@ publishing and marking publishes the same ids again.
 from __future__ import annotations
 
 import dataclasses
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,6 +18,7 @@ from sqlalchemy import Connection
 
 from bus.messages import Bus, Message, PublishError
 from flows import tracing
+from flows.rounds import Backoff, Log, Rest, Rounds
 from stores import outbox, shards
 from stores.outbox import Pending, Rejected, Unreadable
 from stores.shards import Lease
@@ -30,14 +30,6 @@ class Runs(Protocol):
     """Runs a job on a database connection and returns what it returns; commits after a write."""
 
     def __call__(self, job: Callable[[Connection], T], /) -> T: ...
-
-
-class Log(Protocol):
-    """A structured log: an event's name and its facts."""
-
-    def info(self, event: str, /, **facts: Any) -> Any: ...
-
-    def warning(self, event: str, /, **facts: Any) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +77,7 @@ class Stall(NamedTuple):
     times: int
 
 
-class Relay:
+class Relay(Rounds):
     """The relay of one process, on a thread of its own.
 
     `read` runs a job on a connection of the relay's own; `write` runs it in a transaction and returns
@@ -106,42 +98,24 @@ class Relay:
         log: Log,
         pace: Pace | None = None,
     ) -> None:
+        self._pace = pace or Pace()
+        super().__init__("relay", Backoff(self._pace.first_backoff, self._pace.longest_backoff, jitter))
         self._bus, self._owner = bus, owner
         self._read, self._write = read, write
-        self._clock, self._jitter, self._log = clock, jitter, log
-        self._pace = pace or Pace()
+        self._clock, self._log = clock, log
         self._leases: dict[int, Lease] = {}
         self._renew_at: datetime | None = None
         self._publish_until: datetime | None = None
         self._stalls: dict[int, Stall] = {}
-        self._failures = 0
         self._full = False
         self._health = RelayHealth()
-        self._waking, self._stopping = threading.Event(), threading.Event()
         self.on_moved: Callable[[], None] = lambda: None
         """Called from the relay's thread after a round that moved rows."""
-        self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
 
     @property
     def health(self) -> RelayHealth:
         """How it does now. May be asked from any thread."""
         return self._health
-
-    def start(self) -> None:
-        """Starts the thread. It ends by `stop` alone: every failure is logged and tried again."""
-        self._thread.start()
-
-    def wake(self) -> None:
-        """Says that the outbox has new rows. Cheap; may be called from any thread."""
-        self._waking.set()
-
-    def stop(self, timeout: float | None = None) -> bool:
-        """Ends after the round in hand and gives the leases back. False: still busy after `timeout` s."""
-        self._stopping.set()
-        self._waking.set()
-        if self._thread.ident is not None:
-            self._thread.join(timeout)
-        return not self._thread.is_alive()
 
     def move(self) -> int:
         """One round; returns how many rows left the outbox. Raises what the bus or the database raise."""
@@ -215,7 +189,7 @@ class Relay:
 
     def _stall(self, shard: int, error: PublishError, now: datetime) -> None:
         times = self._stalls[shard].times + 1 if shard in self._stalls else 1
-        self._stalls[shard] = Stall(now + timedelta(seconds=self._backoff(times)), times)
+        self._stalls[shard] = Stall(now + timedelta(seconds=self._backoff.after(times)), times)
         self._log.warning("shard_stopped", shard=shard, code=error.code, reason=error.message, times=times)
 
     def _record(self, connection: Connection, settlement: Settlement, at: datetime) -> frozenset[int]:
@@ -245,40 +219,25 @@ class Relay:
     def _with(self, **changes: Any) -> RelayHealth:
         return dataclasses.replace(self._health, **changes)
 
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            self._waking.clear()
-            try:
-                wait, event = self._attempt()
-            except Exception:  # a log that cannot be written to stops no relay either
-                wait, event = self._pace.longest_backoff, self._stopping
-            event.wait(wait)
+    def _round(self) -> Rest:
+        moved = self.move()
+        if moved:
+            return Rest(0 if self._full else self._pace.gather)
+        return Rest(self._pace.poll, until_woken=True)
+
+    def _failed(self, error: Exception, times: int, wait: float) -> None:
+        self._health = self._with(state="backing_off", last_error=f"{type(error).__name__}: {error}")
+        self._log.warning("relay_failed", reason=repr(error), failures=times, retry_in=wait)
+
+    def _recovered(self, times: int) -> None:
+        self._log.info("relay_recovered", failures=times)
+
+    def _ended(self) -> None:
         self._health = self._with(state="stopped")
         try:
             self._write(lambda connection: shards.leave(connection, self._owner))
         except Exception as error:
             self._log.warning("relay_kept_its_leases", reason=repr(error))
-
-    def _attempt(self) -> tuple[float, threading.Event]:
-        """One round; returns how long to wait for which event before the next."""
-        try:
-            moved = self.move()
-        except Exception as error:
-            self._failures += 1
-            delay = self._backoff(self._failures)
-            self._health = self._with(state="backing_off", last_error=f"{type(error).__name__}: {error}")
-            self._log.warning("relay_failed", reason=repr(error), failures=self._failures, retry_in=delay)
-            return delay, self._stopping
-        if self._failures:
-            self._log.info("relay_recovered", failures=self._failures)
-            self._failures = 0
-        if moved and self._full:
-            return 0, self._stopping
-        return (self._pace.gather, self._stopping) if moved else (self._pace.poll, self._waking)
-
-    def _backoff(self, times: int) -> float:
-        longest = min(self._pace.longest_backoff, self._pace.first_backoff * 2.0 ** min(times - 1, 30))
-        return longest * (0.5 + self._jitter() / 2)
 
 
 def settle(

@@ -19,7 +19,7 @@ from engine.problems import Problem, ProviderFileError
 from flows.journal import StoreUnavailable
 from flows.promoting import Revisions
 from flows.providers import LoadedProvider
-from flows.relay import Log
+from flows.rounds import Log
 
 Result = Literal["swapped", "refused"]
 Marks = Mapping[Path, tuple[int, int]]

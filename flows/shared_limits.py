@@ -10,7 +10,7 @@ import asyncio
 from typing import Final, Protocol
 
 from flows.limits import Limits
-from flows.relay import Log
+from flows.rounds import Log
 from stores.shared_buckets import RedisAway, Taken
 
 INTERVAL: Final = 0.1

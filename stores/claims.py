@@ -11,16 +11,21 @@ import orjson
 from sqlalchemy import Connection, select
 
 from engine.messages import IdempotencyKey
+from stores.import_chunks import chunk_id
 from stores.outbox import ids_text
 from stores.records import Conclusion, Group
 from stores.tables import keys, last_accepted, micros
 
 KEY_STATE = {"partial": "partial", "failed": "failed", "parked": "parked"}
+RUNNING, OPEN = "running", "open"
+"""States of a key that an import job has, and has left with a part of the work done: see stores.import_keys."""
+TAKEN = frozenset({"done", RUNNING})
+"""States of a key whose work is another's: it is done, or being done."""
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A key that stands. `delivery` claimed it first; `done` says that its work is done."""
+    """A key that stands. `delivery` claimed it first; `done` says that its work is done, or a job's that runs."""
 
     delivery: str
     done: bool
@@ -61,7 +66,7 @@ def standing(connection: Connection, tenant: str, provider: str, key: Idempotenc
     ).first()
     if found is None or (found[2] is not None and found[2] <= at):
         return None
-    return Standing(found[0], found[1] == "done")
+    return Standing(found[0], found[1] in TAKEN)
 
 
 class Claims:
@@ -79,7 +84,7 @@ class Claims:
         if row is None:
             return Claim()
         delivery, state, written = row
-        if state == "done" and delivery != conclusion.delivery:
+        if state in TAKEN and delivery != conclusion.delivery:
             return Claim(holder=delivery)
         if (
             key.strategy != "event_id"
@@ -90,6 +95,8 @@ class Claims:
         ids = frozenset(orjson.loads(written)) if written else frozenset()
         if delivery == conclusion.delivery:
             ids |= self._own(conclusion)
+        if key.strategy == "event_id":
+            ids |= self._of_jobs(conclusion, key)
         return Claim(written=ids, stands=True)
 
     def _row(self, conclusion: Conclusion, key: IdempotencyKey) -> tuple[str, str, str | None] | None:
@@ -107,6 +114,17 @@ class Claims:
     def _own(self, conclusion: Conclusion) -> frozenset[str]:
         self._cursor.execute(self._sql.ids_of, (conclusion.delivery,))
         return frozenset(i for (ids,) in self._cursor.fetchall() for i in orjson.loads(ids))
+
+    def _of_jobs(self, conclusion: Conclusion, key: IdempotencyKey) -> frozenset[str]:
+        """Which of the commands stand in the chunks of jobs with the key. What those wrote may be millions."""
+        mine = frozenset(orjson.loads(ids_text(conclusion.groups)))
+        found: set[str] = set()
+        self._cursor.execute(self._sql.jobs_of, (conclusion.tenant, conclusion.provider, key.text))
+        for job, chunks in self._cursor.fetchall() if mine else ():
+            for number in range(chunks):
+                self._cursor.execute(self._sql.ids_of, (chunk_id(job, number),))
+                found.update(mine.intersection(i for (ids,) in self._cursor.fetchall() for i in orjson.loads(ids)))
+        return frozenset(found)
 
     def keep(self, conclusion: Conclusion, claim: Claim, groups: Sequence[Group]) -> None:
         """Burns the key, together with the work that it stands for."""

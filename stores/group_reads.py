@@ -16,7 +16,7 @@ from sqlalchemy.engine import URL
 from engine.messages import IdempotencyKey, Ref
 from stores import arrays, mappings
 from stores import tables as t
-from stores.claims import Standing
+from stores.claims import TAKEN, Standing
 from stores.database import postgres_options
 
 Question = tuple[Any, ...]
@@ -161,7 +161,7 @@ class GroupReads:
         row = (await self._kinds[_KEYS].ask([question])).get(question)
         if row is None or (row[2] is not None and row[2] <= at):
             return None
-        return Standing(row[0], row[1] == "done")
+        return Standing(row[0], row[1] in TAKEN)
 
     async def resolve(self, tenant: str, provider: str, refs: Iterable[Ref]) -> dict[Ref, str]:
         """The canonical ids of those refs that are mapped: the store's own mapping, else the one for all stores."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.messages import IdempotencyKey, Ref
 from stores import mappings
-from stores.claims import Standing
+from stores.claims import TAKEN, Standing
 from stores.database import Database
 from stores.statements import statements
 
@@ -27,7 +27,7 @@ class HotReads:
         row = self._one(self._sql.key_of, (tenant, provider, key.text))
         if row is None or (row[3] is not None and row[3] <= at):
             return None
-        return Standing(row[0], row[1] == "done")
+        return Standing(row[0], row[1] in TAKEN)
 
     async def mapping_generation(self) -> int:
         row = self._one(self._sql.count_of, (mappings.CHANGES,))

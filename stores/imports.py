@@ -6,8 +6,6 @@ job's owner and only as the next chunk, so whatever is resumed, a row is written
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
 from datetime import datetime
 from functools import cache
 from typing import Any, Literal, NamedTuple
@@ -15,12 +13,12 @@ from typing import Any, Literal, NamedTuple
 import orjson
 from sqlalchemy import Connection, insert, or_, select, update
 
-from engine.messages import IdempotencyKey
+from stores import import_keys
 from stores.batches import Batch, Flight
-from stores.claims import Standing, standing
+from stores.import_chunks import chunk_id
 from stores.records import Committed, Conclusion, RawDelivery
 from stores.statements import Statements, statements
-from stores.tables import failures, imports, keys, outcomes
+from stores.tables import failures, imports
 
 State = Literal["waiting", "running", "done", "partial", "duplicate", "failed", "cancelled"]
 OPEN = ("waiting", "running")
@@ -88,11 +86,6 @@ class Written(NamedTuple):
     stopped: Literal["", "cancelled", "lost"] = ""
 
 
-def chunk_id(job: str, number: int) -> str:
-    """The id of a chunk's delivery: the same however often the chunk is begun."""
-    return job[:12] + hashlib.blake2b(f"{job}/{number}".encode(), digest_size=16).hexdigest()
-
-
 def add(transaction: Connection, job: Job) -> None:
     transaction.execute(insert(imports).values({**job._asdict(), "updated_at": job.created_at}))
 
@@ -151,47 +144,10 @@ def ask_to_cancel(transaction: Connection, id: str, now: datetime) -> bool:
     """Whether the job was open. One that nobody works on ends at once, the others at their next chunk."""
     c = imports.c
     open_ = transaction.execute(update(imports).where(c.id == id, c.state.in_(OPEN)).values(cancel=True)).rowcount > 0
-    idle = update(imports).where(c.id == id, c.state.in_(OPEN), c.owner == "")
-    transaction.execute(idle.values(state="cancelled", finished_at=now, updated_at=now))
+    idle = update(imports).where(c.id == id, c.state.in_(OPEN), or_(c.owner == "", c.lease_until <= now))
+    if transaction.execute(idle.values(state="cancelled", finished_at=now, updated_at=now)).rowcount > 0:
+        import_keys.end(transaction, id, None)
     return open_
-
-
-class Begun(NamedTuple):
-    """Whether a job may run: `holder` is who did its work before. `earlier` jobs wrote a part of it."""
-
-    holder: str = ""
-    earlier: tuple[tuple[str, int], ...] = ()
-    written: str = ""
-
-
-def begin(transaction: Connection, job: Job, key: IdempotencyKey | None, now: datetime) -> Begun:
-    """Notes a job's key, and says who has it already."""
-    if key is None:
-        return Begun()
-    c = imports.c
-    same = select(c.id, c.state, c.chunks).where(
-        c.tenant == job.tenant, c.provider == job.provider, c.key_text == key.text, c.id != job.id
-    )
-    others = transaction.execute(same).all()
-    if running := next((id for id, state, _ in others if state in OPEN), ""):
-        return Begun(holder=running)
-    found: Standing | None = standing(transaction, job.tenant, job.provider, key, now)
-    if found is not None and found.done and found.delivery != job.id:
-        return Begun(holder=found.delivery)
-    transaction.execute(update(imports).where(c.id == job.id).values(key_text=key.text))
-    if key.strategy != "event_id":
-        return Begun()
-    k = keys.c
-    text = select(k.written).where(k.tenant == job.tenant, k.provider == job.provider, k.key_text == key.text)
-    return Begun("", tuple((id, chunks) for id, _, chunks in others), transaction.scalar(text) or "")
-
-
-def ids_of(transaction: Connection, job: str, first: int, end: int) -> Iterator[list[str]]:
-    """The ids of the commands that some of a job's chunks have written, chunk by chunk."""
-    for number in range(first, end):
-        one = select(outcomes.c.command_ids).where(outcomes.c.delivery == chunk_id(job, number))
-        for (text,) in transaction.execute(one):
-            yield orjson.loads(text)
 
 
 @cache
@@ -270,6 +226,7 @@ def finish(
         return False
     if raw is not None and conclusion is not None:
         _conclude(transaction, raw, conclusion)
+    import_keys.end(transaction, id, None if conclusion is None else conclusion.key)
     ended = {"state": state, "finished_at": now, "updated_at": now, "owner": "", "lease_until": None}
     transaction.execute(update(imports).where(c.id == id).values(**ended, problem=problem))
     return True

@@ -97,6 +97,7 @@ class Memory:
         self._single: dict[str, Callable[[Any], Any]] = {
             s.outcome_of: self._outcome_of,
             s.ids_of: lambda p: [(o[4],) for o in self._outcomes_of(p[0]).values()],
+            s.jobs_of: lambda p: self._cursor.execute(s.jobs_of, p).fetchall(),
             s.key_of: lambda p: [(r[3], r[4], r[7], r[6]) for r in _some(self._keys.get(p))],
             s.put_key: lambda p: self._keys.put(tuple(p)),
             s.update_key: self._update_key,

@@ -33,6 +33,7 @@ class Statements:
     last_of: str  # tenant, provider, scope_key → delivery, state, written, key_text
     put_last: str  # every column; replaces
     ids_of: str  # delivery → command_ids
+    jobs_of: str  # tenant, provider, key_text → id, chunks
     outcome_of: str  # delivery, attempt → state, commands, holder, stale
     delivery_of: str  # id → id
     version_of: str  # tenant, provider, entity → version_order, delivery
@@ -74,7 +75,7 @@ def statements(dialect: Dialect) -> Statements:
     def equal(table: Table, *names: str) -> Any:
         return and_(*(table.c[name] == bindparam(f"b_{name}") for name in names))
 
-    m, k, last, o = t.mappings, t.keys, t.last_accepted, t.outcomes
+    m, k, last, o, jobs = t.mappings, t.keys, t.last_accepted, t.outcomes, t.imports
     mapping = upsert(m).values(
         {n: bindparam(n) for n in ("tenant", "provider", "kind", "within", "external_id", "canonical_id",
                                    "valid_from", "source")}
@@ -106,6 +107,7 @@ def statements(dialect: Dialect) -> Statements:
         ),
         put_last=replace(last, "tenant", "provider", "scope_key"),
         ids_of=text(select(o.c.command_ids).where(equal(o, "delivery"))),
+        jobs_of=text(select(jobs.c.id, jobs.c.chunks).where(equal(jobs, "tenant", "provider", "key_text"))),
         outcome_of=text(select(o.c.state, o.c.commands, o.c.holder, o.c.stale).where(equal(o, "delivery", "attempt"))),
         delivery_of=text(select(t.deliveries.c.id).where(equal(t.deliveries, "id"))),
         version_of=text(

@@ -230,6 +230,10 @@ class GroupWriter:
             raise error
 
     def _apply(self, batch: Batch, connection: Connection, entries: list[Entry]) -> None:
+        # All of them waited at once, so jobs may come first: a batch does not see what changes after it has read.
+        for entry in entries:
+            if callable(entry.what):
+                entry.result = entry.what(connection)
         batch.expect([entry.what for entry in entries])
         for entry in entries:
             what = entry.what
@@ -238,9 +242,6 @@ class GroupWriter:
                 entry.result = None
             elif isinstance(what, Conclusion):
                 entry.result = batch.conclude(what)
-            else:
-                batch.flush()
-                entry.result = what(connection)
         batch.flush()
 
     def _stands(self, entries: list[Entry], session: int) -> bool:

@@ -13,7 +13,8 @@ from typing import Final, NamedTuple
 
 from engine.views import Entity
 from flows.consume.health import ConsumerHealth
-from flows.relay import Log, Runs
+from flows.relay import Runs
+from flows.rounds import Backoff, Log, Rest, Rounds
 from stores import copied_views
 from stores.copied_views import Standing, mark_of
 from stores.view_copy import CopyAway, Head, Value, ViewCopy, values_of
@@ -33,10 +34,11 @@ class Written(NamedTuple):
     entities: Sequence[Entity]
 
 
-class Copier:
+class Copier(Rounds):
     """The copy's writer in one process, on a thread of its own."""
 
     def __init__(self, url: str, read: Runs, write: Runs, log: Log) -> None:
+        super().__init__("view-copy", Backoff(IDLE_SECONDS, IDLE_SECONDS))
         self._url, self._read, self._write, self._log = url, read, write, log
         self._copy: ViewCopy | None = None
         self._head: Head | None = None
@@ -44,23 +46,12 @@ class Copier:
         self._entities = 0
         self._lost = False
         self._out_of_step = 0
-        self._lock, self._waking, self._stopping = threading.Lock(), threading.Event(), threading.Event()
+        self._lock = threading.Lock()
         self._health = ConsumerHealth()
-        self._thread = threading.Thread(target=self._run, name="view-copy", daemon=True)
 
     @property
     def health(self) -> ConsumerHealth:
         return self._health._replace(behind=self._entities)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self, timeout: float | None = None) -> None:
-        """Ends after what is in hand; what waits is in SQL, and the next process finds it missing here."""
-        self._stopping.set()
-        self._waking.set()
-        if self._thread.ident is not None:
-            self._thread.join(timeout)
 
     def written(self, moves: Sequence[Advance], entities: Sequence[Entity]) -> None:
         """Takes what was committed. Cheap; never waits."""
@@ -71,7 +62,7 @@ class Copier:
             else:
                 self._waiting.append(Written(moves, entities))
                 self._entities += len(entities)
-        self._waking.set()
+        self.wake()
 
     def step(self) -> int:
         """Writes what waits, or looks whether the copy is in step; returns how many entities were written.
@@ -130,36 +121,28 @@ class Copier:
             copy.put(self._head, list(newest.values()), moves)
         return sum(len(written.entities) for written in batch)
 
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            self._waking.clear()
-            if not self._attempt():
-                self._stopping.wait(IDLE_SECONDS)
-            elif not self._waiting:
-                self._waking.wait(IDLE_SECONDS)
-        if self._waiting:
-            self._attempt()
-        self._health = self._health._replace(state="stopped")
-        if self._copy is not None:
-            self._copy.close()
-
-    def _attempt(self) -> bool:
-        try:
-            done = self.step()
-        except Exception as error:
-            self._failed(error)
-            return False
-        if self._health.state == "backing_off":
-            self._log.info("view_copy_back")
+    def _round(self) -> Rest:
+        done = self.step()
         self._health = ConsumerHealth("running", 0, self._health.done + done)
-        return True
+        return Rest(0) if self._waiting else Rest(IDLE_SECONDS, until_woken=True)
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, error: Exception, times: int, wait: float) -> None:
         self._head = None
-        if self._health.state != "backing_off":
+        if times == 1:
             why = str(error) if isinstance(error, CopyAway) else repr(error)
             self._log.warning("view_copy_away", reason=why)
         self._health = self._health._replace(state="backing_off", last_error=type(error).__name__)
+
+    def _recovered(self, times: int) -> None:
+        self._log.info("view_copy_back")
+
+    def _ended(self) -> None:
+        """What still waits after this is in SQL, and the next process finds it missing in the copy."""
+        if self._waiting:
+            self.attempt()
+        self._health = self._health._replace(state="stopped")
+        if self._copy is not None:
+            self._copy.close()
 
 
 def _joined(batch: Sequence[Written]) -> list[Advance]:

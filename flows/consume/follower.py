@@ -7,7 +7,6 @@ still while many webhooks are written: what is acknowledged comes first.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
@@ -16,7 +15,7 @@ from typing import Protocol
 from bus.consumers import Consumer, Start
 from bus.messages import Stored
 from flows.consume.health import ConsumerHealth
-from flows.relay import Log
+from flows.rounds import Backoff, Log, Rest, Rounds
 from flows.turns import Turn
 from stores.views import Advance
 
@@ -53,7 +52,7 @@ class Taker(Protocol):
     def close(self) -> None: ...
 
 
-class Follower:
+class Follower(Rounds):
     """One reader of a topic."""
 
     def __init__(
@@ -69,30 +68,19 @@ class Follower:
         pace: FollowerPace | None = None,
     ) -> None:
         """`turn` is for a bus that does not share its partitions out among the readers of a group."""
-        self._name, self._open_consumer, self._open_taker = name, open_consumer, open_taker
-        self._jitter, self._log, self._busy, self._turn = jitter, log, busy, turn
-        self._ours = turn is None
         self._pace = pace or FollowerPace()
+        super().__init__(f"consume-{name}", Backoff(self._pace.first_backoff, self._pace.longest_backoff, jitter))
+        self._name, self._open_consumer, self._open_taker = name, open_consumer, open_taker
+        self._log, self._busy, self._turn = log, busy, turn
+        self._ours = turn is None
         self._consumer: Consumer | None = None
         self._taker: Taker | None = None
         self._next: dict[int, int] = {}
-        self._failures = 0
         self._health = ConsumerHealth()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"consume-{name}", daemon=True)
 
     @property
     def health(self) -> ConsumerHealth:
         return self._health
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self, timeout: float | None = None) -> None:
-        """Ends after the batch in hand."""
-        self._stopping.set()
-        if self._thread.ident is not None:
-            self._thread.join(timeout)
 
     def step(self) -> int:
         """One batch; returns how many messages it had. Raises what the bus, the database or the taker raise."""
@@ -154,38 +142,23 @@ class Follower:
         taker.take(messages, moves)
         self._next.update(ends)
 
-    def _run(self) -> None:
-        wait = 0.0
-        while not self._stopping.wait(wait):
-            try:
-                wait = self._attempt()
-            except Exception:  # a log that cannot be written to stops no consumer either
-                wait = self._pace.longest_backoff
+    def _round(self) -> Rest:
+        started = perf_counter()
+        if not self.step():
+            return Rest(self._pace.poll)
+        rest = self._pace.busy_rest if self._busy() else self._pace.rest
+        return Rest(max(self._pace.gather, rest * (perf_counter() - started)))
+
+    def _failed(self, error: Exception, times: int, wait: float) -> None:
+        self._health = self._health._replace(state="backing_off", last_error=type(error).__name__)
+        self._log.warning("consumer_failed", consumer=self._name, reason=repr(error), retry_in=wait)
+
+    def _recovered(self, times: int) -> None:
+        self._log.info("consumer_recovered", consumer=self._name, failures=times)
+
+    def _ended(self) -> None:
         self._health = self._health._replace(state="stopped")
         try:
             self.close()
         except Exception as error:
             self._log.warning("consumer_not_closed", consumer=self._name, reason=repr(error))
-
-    def _attempt(self) -> float:
-        """One batch; returns how long to wait before the next."""
-        started = perf_counter()
-        try:
-            taken = self.step()
-        except Exception as error:
-            self._failures += 1
-            delay = self._backoff(self._failures)
-            self._health = self._health._replace(state="backing_off", last_error=type(error).__name__)
-            self._log.warning("consumer_failed", consumer=self._name, reason=repr(error), retry_in=delay)
-            return delay
-        if self._failures:
-            self._log.info("consumer_recovered", consumer=self._name, failures=self._failures)
-            self._failures = 0
-        if not taken:
-            return self._pace.poll
-        rest = self._pace.busy_rest if self._busy() else self._pace.rest
-        return max(self._pace.gather, rest * (perf_counter() - started))
-
-    def _backoff(self, times: int) -> float:
-        longest = min(self._pace.longest_backoff, self._pace.first_backoff * 2.0 ** min(times - 1, 30))
-        return longest * (0.5 + self._jitter() / 2)

@@ -81,9 +81,11 @@ class Chunks:
         seen: Occurrences,
     ) -> None:
         self._interpreter, self._feed, self._connection = interpreter, feed, connection
-        self._request, self._source, self._job = request, source, job
+        self._request, self._source = request, source
         self._sha256, self._seen = sha256, seen
         self.key: IdempotencyKey | None = None
+        self.claimant = job
+        """Whose id goes into the keys of commands under a payload hash."""
 
     def begin(self, part: Part) -> Reading:
         """Reads the file's key off its first chunk. Raises Refusal."""
@@ -130,7 +132,7 @@ class Chunks:
         return self._made(part, drafted.reading, outcome, outcome.failures, whole)
 
     def _finished(self, drafted: Draft, resolved: Mapping[Ref, str], delivery: str) -> Outcome:
-        return self._interpreter.finish(drafted, resolved, delivery, self._job, self._seen.of_rule)
+        return self._interpreter.finish(drafted, resolved, delivery, self.claimant, self._seen.of_rule)
 
     def _without_failed(self, part: Part, parked: Outcome, resolved: Mapping[Ref, str], delivery: str) -> Made:
         """A row that has to wait for a mapping would hold back its whole chunk: the others go on without it."""

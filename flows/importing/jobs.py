@@ -37,7 +37,8 @@ from flows.logging import logger
 from flows.metrics import Metrics
 from flows.overrides import effective
 from flows.providers import LoadedProvider
-from stores import imports
+from stores import import_keys, imports
+from stores.import_chunks import chunk_id, ids_of
 from stores.imports import Chunk, Job, State, Written
 from stores.writer import Work
 
@@ -200,10 +201,11 @@ class Importer:
         if not unreadable_part(first):
             reading = await self._apart(chunks.begin, first)
             run.scope = reading.scope
-        begun = await self._journal.write(Work(imports.begin, job, chunks.key, self._clock()))
+        begun = await self._journal.write(Work(import_keys.begin, job, chunks.key))
         if begun.holder:
             await self._end(run, "duplicate", None, holder=begun.holder)
             return
+        chunks.claimant = begun.claimant or job.id
         await self._note_written(run, begun)
         part: Part | None = first
         while part is not None and part.number < job.chunks:
@@ -244,7 +246,7 @@ class Importer:
         rows = min(job.chunk_rows, interpreter.feeds[job.feed].feed.limits.elements)
         run.parts = parts(run.source, file, rows)
 
-    async def _note_written(self, run: Run, begun: imports.Begun) -> None:
+    async def _note_written(self, run: Run, begun: import_keys.Begun) -> None:
         """What earlier jobs and deliveries wrote under the same key is not written again."""
         if not begun.earlier and not begun.written:
             return
@@ -253,7 +255,7 @@ class Importer:
             held.add(_mark(id))
         for job, chunks in begun.earlier:
             for at in range(chunks):
-                one = await self._journal.read(lambda t, j=job, n=at: list(imports.ids_of(t, j, n, n + 1)))  # type: ignore[misc]
+                one = await self._journal.read(lambda t, j=job, n=at: list(ids_of(t, j, n, n + 1)))  # type: ignore[misc]
                 for id in (id for ids in one for id in ids):
                     held.add(_mark(id))
         run.written = held
@@ -304,13 +306,13 @@ class Importer:
         resolved = {}
         if draft.refs:
             resolved = await self._journal.resolve(run.job.tenant, run.job.provider, draft.refs)
-        delivery = imports.chunk_id(run.job.id, part.number)
+        delivery = chunk_id(run.job.id, part.number)
         return await self._apart(run.chunks.finish, part, draft, resolved, delivery)
 
     def _chunk(self, run: Run, part: Part, made: Made) -> Chunk:
         assert run.seen is not None
         job, now = run.job, self._clock()
-        delivery = imports.chunk_id(job.id, part.number)
+        delivery = chunk_id(job.id, part.number)
         outcome = made.outcome
         commands = outcome.commands
         if (written := run.written) is not None:
@@ -373,8 +375,10 @@ class Importer:
         raw = raw_of(job, job.id, run.spec_hash, job.url, orjson.dumps(told), job.method)
         outcome = Outcome("duplicate" if holder else _ENDED[state])  # type: ignore[arg-type]
         failures = () if problem is None else (problem,)
-        key = run.chunks.key if run.chunks is not None else None
-        conclusion = conclusion_of(job, job.id, run, outcome, failures, now)._replace(key=key, claimant=holder)
+        key, claimant = None, holder
+        if run.chunks is not None:
+            key, claimant = run.chunks.key, holder or run.chunks.claimant
+        conclusion = conclusion_of(job, job.id, run, outcome, failures, now)._replace(key=key, claimant=claimant)
         shown = "" if problem is None else orjson.dumps(problem.to_json()).decode()
         if holder:
             shown = orjson.dumps(duplicate(holder).to_json()).decode()

@@ -20,7 +20,7 @@ from flows.journal import Journal, StoreUnavailable
 from flows.metrics import Metrics
 from flows.observing.side import Compare, Look, Side, SideFailed
 from flows.providers import LoadedProvider
-from flows.relay import Log
+from flows.rounds import Log
 from flows.settings import Settings
 from stores import drifts, leases, shadows, specs
 from stores.shadows import Shadow, Waiting

@@ -24,6 +24,7 @@ from flows.importing.intake import Unfit
 from flows.service import Service
 from flows.settings import Settings
 from stores import imports, mappings, tables
+from stores.import_chunks import chunk_id
 from tests.flows import markets
 from tests.flows.markets import admitted, imported, market_settings, told
 from tests.flows.scenery import database, ledger_difference, signed, started
@@ -250,7 +251,7 @@ async def test_a_file_whose_work_is_done_is_a_duplicate(service: Service, settin
 @in_loop
 async def test_a_part_of_a_file_is_not_replayed(service: Service, settings: Settings) -> None:
     job = await imported(service, markets.table(5).replace(b"s3,", b"s3,oops"), "a.csv")
-    for delivery in (job.id, imports.chunk_id(job.id, 0)):
+    for delivery in (job.id, chunk_id(job.id, 0)):
         told = await service.replay.one(delivery)
         assert [failure.code for failure in told.failures] == ["part_of_a_file"]
     assert len(ids(settings)) == job.commands

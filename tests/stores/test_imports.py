@@ -11,8 +11,9 @@ import pytest
 from sqlalchemy import Connection, func, select
 
 from engine.messages import IdempotencyKey, NewMapping, Ref
-from stores import imports, mappings, tables
+from stores import import_keys, imports, mappings, tables
 from stores.database import Database, open_database
+from stores.import_chunks import chunk_id
 from stores.imports import Chunk, Job
 from stores.records import Conclusion, RawDelivery
 from stores.schema import migrate
@@ -58,7 +59,7 @@ def conclusion(delivery: str, **changes: Any) -> Conclusion:
 
 
 def chunk(number: int, owner: str = "a", **changes: Any) -> Chunk:
-    delivery = imports.chunk_id(JOB.id, number)
+    delivery = chunk_id(JOB.id, number)
     return Chunk(JOB.id, owner, number, raw(delivery), conclusion(delivery, **changes), 10, 1, 5, 8, 100)
 
 
@@ -122,20 +123,20 @@ def test_a_job_that_is_to_end_writes_no_more(database: Database) -> None:
 def test_the_key_is_burned_with_the_end_of_the_job(database: Database) -> None:
     key = IdempotencyKey("event_id:1", "event_id")
     begun(database)
-    assert writing(database, lambda c: imports.begin(c, JOB, key, NOW)).holder == ""
+    assert writing(database, lambda c: import_keys.begin(c, JOB, key)).holder == ""
     end = conclusion(JOB.id, key=key)
     finish = (JOB.id, "a", "done", NOW, "", raw(JOB.id), end)
     assert writing(database, lambda c: imports.finish(c, *finish))  # type: ignore[arg-type]
     assert not writing(database, lambda c: imports.finish(c, *finish))  # type: ignore[arg-type]
     other = JOB._replace(id="2")
     writing(database, lambda c: imports.add(c, other))
-    assert writing(database, lambda c: imports.begin(c, other, key, NOW)).holder == JOB.id
+    assert writing(database, lambda c: import_keys.begin(c, other, key)).holder == JOB.id
 
 
 def test_the_same_file_twice_at_once_has_one_holder(database: Database) -> None:
     key = IdempotencyKey("event_id:1", "event_id")
     begun(database)
-    writing(database, lambda c: imports.begin(c, JOB, key, NOW))
+    writing(database, lambda c: import_keys.begin(c, JOB, key))
     other = JOB._replace(id="2")
     writing(database, lambda c: imports.add(c, other))
-    assert writing(database, lambda c: imports.begin(c, other, key, NOW)).holder == JOB.id
+    assert writing(database, lambda c: import_keys.begin(c, other, key)).holder == JOB.id

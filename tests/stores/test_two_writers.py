@@ -13,9 +13,10 @@ import pytest
 from sqlalchemy import Connection, select
 
 from engine.messages import IdempotencyKey, Ref
-from stores import audit, counters, deliveries, ledger, mappings, shards, specs, tables
+from stores import audit, counters, deliveries, import_keys, imports, ledger, mappings, shards, specs, tables
 from stores.writer import flight_of
 from tests.stores.writers import (
+    JOB,
     PATIENCE,
     Writer,
     conclusion,
@@ -73,6 +74,34 @@ def test_the_second_of_two_partial_ones_at_once_writes_what_is_missing(one: Writ
     )
     assert (early.commands, late.commands) == (1, 1)
     assert sorted(one.read(lambda c: list(ledger.pending_ids(c)))) == ["a", "b"]
+
+
+def test_a_webhook_that_meets_a_job_just_taking_its_key_is_its_duplicate(one: Writer, two: Writer) -> None:
+    two.receive("d1")
+    one.write(lambda c: imports.add(c, JOB))
+    begun, late = collided(
+        one, two, lambda c: import_keys.begin(c, JOB, event_key("e")), conclusion("d1", event_key("e"), group("a"))
+    )
+    assert (begun.holder, late.state, late.holder) == ("", "duplicate", JOB.id)
+
+
+def test_a_job_that_meets_a_webhook_just_claiming_its_key_is_its_duplicate(one: Writer, two: Writer) -> None:
+    one.receive("d1")
+    two.write(lambda c: imports.add(c, JOB))
+    early, begun = collided(
+        one, two, conclusion("d1", event_key("e"), group("a")), lambda c: import_keys.begin(c, JOB, event_key("e"))
+    )
+    assert (early.state, begun.holder) == ("accepted", "d1")
+
+
+@pytest.mark.parametrize("key", [event_key("e"), last_key("h"), IdempotencyKey("payload_hash:h", "payload_hash", 60)])
+def test_one_of_two_jobs_with_one_key_at_once_runs(one: Writer, two: Writer, key: IdempotencyKey) -> None:
+    other = JOB._replace(id="2")
+    one.write(lambda c: imports.add(c, JOB), lambda c: imports.add(c, other))
+    early, late = collided(
+        one, two, lambda c: import_keys.begin(c, JOB, key), lambda c: import_keys.begin(c, other, key)
+    )
+    assert (early.holder, late.holder) == ("", JOB.id)
 
 
 def test_a_payload_hash_that_another_has_just_claimed_is_made_anew_under_its_claim(one: Writer, two: Writer) -> None:

@@ -9,9 +9,10 @@ import pytest
 from sqlalchemy import select
 
 from engine.messages import IdempotencyKey
-from stores import deliveries, failures, ledger, tables
+from stores import deliveries, failures, import_keys, imports, ledger, tables
+from stores.import_chunks import chunk_id
 from stores.writer import GATHER_SECONDS, MUCH
-from tests.stores.writers import Writer, conclusion, created, event_key, group, last_key, later
+from tests.stores.writers import JOB, Writer, conclusion, created, event_key, group, last_key, later, raw
 
 
 @pytest.fixture
@@ -115,6 +116,50 @@ def test_a_version_of_a_batch_counts_for_the_rest_of_it(writer: Writer) -> None:
         conclusion("d2", event_key("2"), group("c", "d", versions=[("x", "5"), ("y", "7")])),
     )
     assert [(one.state, one.commands, one.stale) for one in found] == [("accepted", 2, 0), ("accepted", 1, 1)]
+
+
+def begun(writer: Writer) -> None:
+    writer.write(
+        lambda c: imports.add(c, JOB),
+        lambda c: imports.take(c, "owner", later(0), later(60), JOB.id),
+        lambda c: import_keys.begin(c, JOB, event_key("e")),
+    )
+
+
+def chunk(group, **changes):
+    delivery = chunk_id(JOB.id, 0)
+    concluded = conclusion(delivery, None, group, whole=JOB.id, **changes)
+    one = imports.Chunk(JOB.id, "owner", 0, raw(delivery), concluded, 1, 0, 0, 0, 0)
+    return lambda c: imports.write_chunk(c, one, later(0), later(60))
+
+
+def test_a_version_that_a_chunk_writes_in_a_batch_counts_for_the_rest_of_it(writer: Writer) -> None:
+    writer.receive("d1")
+    begun(writer)
+    _, late = writer.write(
+        chunk(group("new", versions=[("item", "2")])), conclusion("d1", None, group("old", versions=[("item", "1")]))
+    )
+    assert late.state == "stale"
+    assert writer.read(lambda c: list(ledger.pending_ids(c))) == ["new"]
+
+
+def test_a_mapping_that_a_chunk_makes_in_a_batch_stays_where_a_duplicate_makes_it_too(writer: Writer) -> None:
+    writer.receive("d1")
+    begun(writer)
+    writer.write(
+        chunk(group("a"), mappings=created("x", "itm_x")),
+        conclusion("d1", event_key("e"), group("a"), mappings=created("x", "itm_x")),
+    )
+    assert [row.canonical_id for row in rows(writer, "mappings")] == ["itm_x"]
+
+
+def test_a_key_that_a_job_takes_in_a_batch_is_the_jobs(writer: Writer) -> None:
+    writer.receive("d1")
+    writer.write(lambda c: imports.add(c, JOB))
+    begun, late = writer.write(
+        lambda c: import_keys.begin(c, JOB, event_key("e")), conclusion("d1", event_key("e"), group("a"))
+    )
+    assert (begun.holder, late.state, late.holder) == ("", "duplicate", JOB.id)
 
 
 def test_an_id_that_has_meanwhile_another_canonical_id_is_to_be_resolved_again(writer: Writer) -> None:

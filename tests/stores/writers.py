@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -17,6 +17,7 @@ from engine.messages import EntityVersion, IdempotencyKey, NewMapping, Ref
 from stores import outbox
 from stores.batches import Flight
 from stores.database import Database, open_database
+from stores.imports import Job
 from stores.records import Committed, Conclusion, Group, RawDelivery
 from stores.writer import Entry, GroupWriter, flight_of
 
@@ -28,6 +29,9 @@ def raw(id: str) -> RawDelivery:
     return RawDelivery(
         id, NOW, "T", "P", "C", "F", "POST", "http://localhost/", b"[]", b"", b"{}", False, "192.0.2.1", "spec"
     )
+
+
+JOB = Job("0" * 43 + "1", NOW, "T", "P", "C", "F", "POST", "/x", b"[]", b"", "", "csv", "a.csv", 9, "00", 10)
 
 
 def event_key(text: str) -> IdempotencyKey:
@@ -90,13 +94,13 @@ class Writer:
             self.reached.set()
             assert self._go.wait(PATIENCE)
 
-    def send(self, *whats: Flight | Conclusion) -> list[Future[Any]]:
+    def send(self, *whats: Flight | Conclusion | Callable[[Connection], Any]) -> list[Future[Any]]:
         """Hands all over at once, so that they are one batch."""
         entries = [Entry(what, 1, _Futures(), Future()) for what in whats]
         self.group.submit(*entries)
         return [entry.waiter for entry in entries]
 
-    def write(self, *whats: Flight | Conclusion) -> list[Any]:
+    def write(self, *whats: Flight | Conclusion | Callable[[Connection], Any]) -> list[Any]:
         return [answer.result(PATIENCE) for answer in self.send(*whats)]
 
     def receive(self, *ids: str) -> None:
