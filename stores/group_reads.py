@@ -54,17 +54,20 @@ class Link:
         self._url = url.set(drivername="postgresql").render_as_string(hide_password=False)
         self._options = postgres_options(url)
         self._connection: psycopg.AsyncConnection[tuple[Any, ...]] | None = None
+        # Of those that find the connection lost one replaces it, and nobody closes what another has just opened.
+        self._turn = asyncio.Lock()
 
     async def rows(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
         """Raises what psycopg raises; a connection that the server has closed meanwhile is replaced once."""
-        was_open = self._connection is not None
-        try:
+        async with self._turn:
+            was_open = self._connection is not None
+            try:
+                return await self._ask(sql, parameters)
+            except psycopg.OperationalError:
+                await self.close()
+                if not was_open:
+                    raise
             return await self._ask(sql, parameters)
-        except psycopg.OperationalError:
-            await self.close()
-            if not was_open:
-                raise
-        return await self._ask(sql, parameters)
 
     async def _ask(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
         if self._connection is None:

@@ -110,7 +110,7 @@ def assert_nothing_is_lost(tiffin: Tiffin, load: Load) -> None:
             first = told.get("duplicate_of", "")
             if told["state"] != "duplicate" or len(by_delivery.get(first, ())) != ITEMS:
                 short[delivery] = told
-    assert not short
+    assert not short, [line for line in tiffin.log if line.get("delivery") in short]
 
 
 @pytest.mark.timeout(900)

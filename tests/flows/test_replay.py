@@ -132,7 +132,7 @@ def test_an_id_that_was_to_be_created_then_is_taken_as_it_stands_now(tmp_path):
     mapped(settings, "itm_now")
     assert replayed(settings, delivery, as_then=True).verdict == "accepted"
     with database(settings) as transaction:
-        entities = transaction.scalars(select(tables.outcomes.c.entities)).all()
+        entities = transaction.scalars(select(tables.outcomes.c.entities).order_by(tables.outcomes.c.attempt)).all()
     assert "itm_now" in entities[-1]
 
 

@@ -12,7 +12,7 @@ from engine.messages import IdempotencyKey, Ref
 from stores import mappings
 from stores.claims import Standing
 from stores.database import open_database
-from stores.group_reads import Gathered, GroupReads
+from stores.group_reads import Gathered, GroupReads, Link
 from stores.tables import micros
 from tests.stores.writers import NOW, Writer, conclusion, event_key, group, last_key, later
 
@@ -97,6 +97,23 @@ def test_a_connection_that_the_server_has_closed_is_opened_anew(writer: Writer, 
         return await reads.standing("T", "P", event_key("e"), micros(NOW))
 
     assert asked(postgres_database, question) == Standing("d1", True)
+
+
+def test_of_many_that_find_a_connection_closed_one_replaces_it(postgres_database: str) -> None:
+    async def question():
+        link = Link(make_url(postgres_database))
+        try:
+            (pid,), *_ = await link.rows("SELECT pg_backend_pid()", [])
+            with psycopg.connect(postgres_database, autocommit=True) as connection:
+                connection.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+            answers = await asyncio.gather(*[link.rows("SELECT pg_backend_pid()", []) for _ in range(20)])
+        finally:
+            await link.close()
+        return pid, {row for rows in answers for row in rows}
+
+    closed, answering = asyncio.run(question())
+    assert len(answering) == 1
+    assert (closed,) not in answering
 
 
 def test_a_server_that_is_away_is_an_error_of_the_driver() -> None:
