@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from stores.database import open_database
 from stores.tables import metadata
@@ -26,6 +27,10 @@ VARIABLES = {
     "s3": "TIFFIN_TEST_S3_URL",
 }
 FOLDER_VARIABLE = "TIFFIN_TEST_SERVICES"
+
+# A busy machine is no fault of a reader. What hangs ends by the timeout of every test.
+settings.register_profile("tiffin", deadline=None)
+settings.load_profile("tiffin")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -58,7 +58,7 @@ def test_without_declared_proxies_the_peer_is_the_caller() -> None:
     assert caller("10.0.0.1", ["203.0.113.5"], ()) == "10.0.0.1"
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(forged=st.text(max_size=40), real=st.ip_addresses(v=4, network="203.0.113.0/24"))
 def test_what_stands_left_of_the_proxys_part_changes_nothing(forged: str, real: object) -> None:
     assert caller("10.0.0.1", [forged, str(real)], PROXIES) == str(real)

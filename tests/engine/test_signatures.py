@@ -435,7 +435,7 @@ EVERY_KIND = {
 }
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(
     auth=st.sampled_from(AUTHS),
     headers=st.lists(st.tuples(NAMES, BYTES), max_size=4),

@@ -87,7 +87,7 @@ def signed(auth: dict[str, Any], sent: Request, secrets: Any) -> Request:
     return replace(sent, headers=sent.headers + tuple((k.lower().encode(), v.encode()) for k, v in made))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     scheme=st.sampled_from(FAMILIES),
     key=st.sampled_from(["pem", "hex", "base64"]),

@@ -64,7 +64,7 @@ def with_headers(request: Request, headers: list[tuple[str, str]]) -> Request:
     return replace(request, headers=tuple((name.lower().encode(), value.encode()) for name, value in headers))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     scheme=SCHEMES,
     signature=SIGNATURES,

@@ -57,7 +57,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(before=VALUES, value=VALUES, indent=st.none() | st.integers(0, 2), ascii_only=st.booleans())
 def test_the_source_of_a_value_reads_as_that_value(
     before: Any, value: Any, indent: int | None, ascii_only: bool
@@ -68,7 +68,7 @@ def test_the_source_of_a_value_reads_as_that_value(
     assert (found.decode() if isinstance(value, str) else json.loads(found)) == value
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(value=VALUES, indent=st.integers(0, 3))
 def test_minifying_takes_out_white_space_between_tokens_only(value: Any, indent: int) -> None:
     body = json.dumps({"v": value}, indent=indent).encode()

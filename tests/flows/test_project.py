@@ -484,7 +484,7 @@ def told(folder: Path, commands: list[dict[str, Any]], at_once: int) -> str:
         return scene.hash()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_any_interleaving_and_repetition_of_the_commands_gives_the_same_views(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

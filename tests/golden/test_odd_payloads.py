@@ -67,7 +67,7 @@ def _said(failure: Failure) -> tuple[Any, ...]:
 
 
 @given(odd_cases())
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 def test_an_odd_payload_gets_a_verdict_and_never_fails_tiffin(case: Case) -> None:
     (told,) = run(case)
     assert told.verdict in ("accepted", "partial", "parked", "rejected", "ignored")
@@ -76,7 +76,7 @@ def test_an_odd_payload_gets_a_verdict_and_never_fails_tiffin(case: Case) -> Non
 
 
 @given(odd_cases())
-@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 def test_an_odd_payload_comes_to_the_same_on_both_engines(case: Case) -> None:
     (jlens,), (reference,) = run(case), run(case, "jsonata-python")
     assert jlens.verdict == reference.verdict

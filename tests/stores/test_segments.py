@@ -4,7 +4,7 @@ import io
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stores import segments
@@ -21,7 +21,6 @@ def row(id: str, body: bytes = b"{}", headers: bytes = b"[]", sealed: bytes = b"
     )  # fmt: skip
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.binary(max_size=300), st.binary(max_size=60), st.binary(max_size=60), TEXT), max_size=8))
 def test_whatever_is_packed_comes_back_the_same(parts: list[tuple[bytes, bytes, bytes, str]]) -> None:
     rows = [row(f"{n:04}", *part) for n, part in enumerate(parts)]

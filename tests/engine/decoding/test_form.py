@@ -64,13 +64,13 @@ def test_a_thousand_fields_are_read_also_between_empty_ones(decoded: Decode) -> 
 NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=8)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(fields=st.dictionaries(NAMES, NAMES | st.just(""), min_size=1, max_size=5))
 def test_an_encoded_form_reads_as_its_fields(fields: dict[str, str]) -> None:
     assert form.decode(urlencode(fields).encode()) == fields
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(body=st.binary(max_size=30))
 def test_arbitrary_bytes_give_fields_or_a_refusal(body: bytes) -> None:
     try:

@@ -56,7 +56,7 @@ def test_any_other_content_encoding_is_refused(refused: Refused, encoding: str, 
     assert failure.code == "content_encoding_unsupported"
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(body=st.binary(max_size=40) | st.binary(max_size=10).map(lambda tail: BODY[:10] + tail))
 def test_arbitrary_bytes_give_bytes_or_a_refusal(body: bytes) -> None:
     try:

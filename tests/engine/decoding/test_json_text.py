@@ -187,7 +187,7 @@ def texts_of(value: Any) -> Any:
     return json.dumps(value)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(document=DOCUMENTS, ascii_only=st.booleans(), indent=st.none() | st.integers(0, 2))
 def test_a_document_keeps_its_structure_with_numbers_as_their_source_text(
     document: Any, ascii_only: bool, indent: int | None
@@ -196,7 +196,7 @@ def test_a_document_keeps_its_structure_with_numbers_as_their_source_text(
     assert json_text.decode(body) == texts_of(document)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     body=st.binary(max_size=40)
     | st.text('{}[]",:-0.1eE\\u \ud800ntf', max_size=40).map(lambda t: t.encode("utf-8", "replace"))

@@ -76,7 +76,7 @@ def test_a_ragged_row_is_named(refused: Refused) -> None:
 CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\ufeff"), max_size=6)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(rows=st.lists(st.tuples(CELLS, CELLS, st.just("end")), max_size=5))
 def test_a_written_table_reads_as_its_rows(rows: list[tuple[str, str, str]]) -> None:
     written = io.StringIO()
@@ -86,7 +86,7 @@ def test_a_written_table_reads_as_its_rows(rows: list[tuple[str, str, str]]) -> 
     }
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(body=st.binary(max_size=40) | st.text('a,"\n\r\t1', max_size=30).map(str.encode), tabs=st.booleans())
 def test_arbitrary_bytes_give_rows_or_a_refusal(body: bytes, tabs: bool) -> None:
     try:

@@ -228,7 +228,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_character
 NUMBERS = st.integers(-(10**15), 10**15) | st.floats(-1e9, 1e9).map(lambda x: round(x, 6))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(cells=st.lists(st.tuples(TEXTS.filter(lambda t: not t.startswith("=")), NUMBERS), min_size=1, max_size=4))
 def test_a_written_sheet_reads_as_its_cells(cells: list[tuple[str, Any]]) -> None:
     rows = workbook.decode(book(("S", [["t", "n"], *cells])))["rows"]
@@ -236,7 +236,7 @@ def test_a_written_sheet_reads_as_its_cells(cells: list[tuple[str, Any]]) -> Non
     assert [float(row["n"]) for row in rows] == [float(number) for _, number in cells]
 
 
-@settings(max_examples=300, deadline=3000)
+@settings(max_examples=300)
 @given(data=st.data())
 def test_a_changed_workbook_gives_rows_or_a_refusal(data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(STOCK)))
@@ -247,7 +247,7 @@ def test_a_changed_workbook_gives_rows_or_a_refusal(data: st.DataObject) -> None
         return
 
 
-@settings(max_examples=200, deadline=3000)
+@settings(max_examples=200)
 @given(
     rows=st.lists(
         st.sampled_from(

@@ -215,7 +215,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_character
 SEGMENTS = st.lists(st.tuples(st.sampled_from(["LIN", "QTY", "N1", "REF"]), st.lists(TEXTS, min_size=1, max_size=4)))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(written=SEGMENTS)
 def test_written_segments_read_as_their_elements(written: list[tuple[str, list[str]]]) -> None:
     body = interchange(("846", *("*".join([name, *elements]) for name, elements in written)))

@@ -201,14 +201,14 @@ def _expected(tree: Any) -> Any:
     return found
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(tree=TREES)
 def test_a_written_tree_reads_as_its_elements(tree: Any) -> None:
     options = xml_text.XmlOptions.model_validate({"lists": ["a", "b", "item"]})
     assert xml_text.decode(f"<r>{_written(tree)}</r>".encode(), "", options) == {"r": _expected(tree)}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(value=TEXTS)
 def test_an_attribute_reads_as_it_was_written(value: str) -> None:
     assert xml_text.decode(f"<r x={quoteattr(value)}/>".encode()) == {"r": {"@x": value}}

@@ -198,7 +198,7 @@ DOCUMENTS = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=250, suppress_health_check=[HealthCheck.too_slow])
 @given(DOCUMENTS)
 def test_any_json_gives_a_file_without_errors_that_emits_or_a_reason(document: Any) -> None:
     try:
