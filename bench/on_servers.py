@@ -29,7 +29,7 @@ from stores.database import open_database
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 SECONDS = int(os.environ.get("BENCH_SECONDS", "8"))
 STORED = int(os.environ.get("BENCH_STORED", "1000000"))
-MESSAGES = 60_000
+MESSAGES = 240_000
 KEY = "YmVuY2gtYmVuY2gtYmVuY2gtYmVuY2gtYmVuY2gtYmU="
 
 
