@@ -17,6 +17,10 @@ import httpx
 from click.testing import CliRunner
 
 from cli.main import tiffin
+from flows.journal import database_url
+from flows.settings import Settings
+from stores import outbox
+from stores.database import open_database
 
 ROOT = Path(__file__).parents[2]
 _START_SECONDS = 60.0
@@ -150,15 +154,25 @@ class Tiffin:
         return self.client.post(self.url + path, content=body, headers=headers)
 
     def settled(self, seconds: float = 60.0) -> dict[str, Any]:
-        """The ledger once nothing is in flight and nothing waits in the outbox."""
+        """The ledger once nothing is in flight and nothing waits in the outbox, events of the views included."""
         give_up = time.monotonic() + seconds
         while True:
             ledger: dict[str, Any] = self.json("ledger", "--deep", status=None)
             in_flight = ledger["states"].get("in_flight", 0)
-            if not in_flight and not ledger["commands"]["pending"]:
+            if not in_flight and not ledger["commands"]["pending"] and not self._waiting():
                 return ledger
             assert time.monotonic() < give_up, ledger
             time.sleep(0.1)
+
+    def _waiting(self) -> int:
+        """Rows that wait for the bus; the ledger counts those of commands alone."""
+        settings = Settings(_env_file=None, data=self.data, database_url=self._settings.get("TIFFIN_DATABASE_URL", ""))
+        database = open_database(database_url(settings))
+        try:
+            with database.engine.connect() as connection:
+                return outbox.waiting(connection)[0]
+        finally:
+            database.close()
 
 
 def command(arguments: Sequence[str]) -> list[str]:
