@@ -2,14 +2,12 @@
 
 Most webhooks name ids that were named before, and each look-up costs more than the rest of the store's part in
 a small webhook. What is held is dropped when `generation` moves, which every change of a mapping by an operator
-moves; it is asked for at most every `fresh` seconds, so a change is seen that late at most. Whoever comes while it
-is asked for shares the answer, and under load it is asked for before anybody has to wait. Ids that are not mapped
-are never held.
+moves; it is asked for at most every `fresh` seconds, so a change is seen that late at most. Ids that are not
+mapped are never held.
 """
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -37,15 +35,13 @@ class MappingCache:
         self._fresh, self._clock = fresh, clock
         self._seen = -1
         self._checked = float("-inf")
-        self._checking: asyncio.Task[None] | None = None
         self._held: dict[tuple[str, str], dict[Ref, str]] = {}
         self._count = 0
 
     async def resolve(self, tenant: str, provider: str, refs: frozenset[Ref]) -> dict[Ref, str]:
         """The canonical ids of those refs that are mapped."""
-        asked = self._clock()
-        if asked - self._checked >= self._fresh / 2:
-            await self._refreshed(asked)
+        if self._clock() - self._checked >= self._fresh:
+            await self._check()
         held = self._held.get((tenant, provider))
         found = {} if held is None else {ref: held[ref] for ref in refs if ref in held}
         if len(found) < len(refs):
@@ -56,25 +52,9 @@ class MappingCache:
             found.update(loaded)
         return found
 
-    async def _refreshed(self, asked: float) -> None:
-        """Has the generation asked for; waits for it where what is held is too old for who asked then."""
-        while True:
-            if self._checking is None:
-                self._checking = asyncio.get_running_loop().create_task(self._check())
-                self._checking.add_done_callback(_noticed)
-            if asked - self._checked < self._fresh:
-                return
-            # Whoever hangs up must not cancel what others wait for too.
-            await asyncio.shield(self._checking)
-            if asked - self._checked < self._fresh:
-                return
-
     async def _check(self) -> None:
         checked = self._clock()
-        try:
-            generation = await self._generation()
-        finally:
-            self._checking = None
+        generation = await self._generation()
         if generation != self._seen:
             self._drop()
             self._seen = generation
@@ -90,9 +70,3 @@ class MappingCache:
 
     def _drop(self) -> None:
         self._held, self._count = {}, 0
-
-
-def _noticed(task: asyncio.Task[None]) -> None:
-    """Each who waits is told of an error; nobody may."""
-    if not task.cancelled():
-        task.exception()

@@ -142,11 +142,13 @@ class GroupReads:
     """For one event loop. Every method raises what psycopg raises."""
 
     def __init__(self, url: URL) -> None:
-        self._links = {sql: Link(url) for sql in (_KEYS, _LAST, _MAPPINGS)}
+        about_mappings = Link(url)
+        self._links = {_KEYS: Link(url), _LAST: Link(url), _MAPPINGS: about_mappings, _COUNTERS: about_mappings}
         self._kinds = {
             _KEYS: Gathered(lambda asked: self._answers(_KEYS, asked)),
             _LAST: Gathered(lambda asked: self._answers(_LAST, asked)),
             _MAPPINGS: Gathered(lambda asked: self._answers(_MAPPINGS, asked)),
+            _COUNTERS: Gathered(lambda asked: self._answers(_COUNTERS, asked)),
         }
 
     async def _answers(self, sql: str, asked: Sequence[Question]) -> Answers:
@@ -180,8 +182,9 @@ class GroupReads:
         return resolved
 
     async def mapping_generation(self) -> int:
-        rows = await self._links[_MAPPINGS].rows(_COUNTERS, [[mappings.CHANGES]])
-        return rows[0][1] if rows else 0
+        question = (mappings.CHANGES,)
+        row = (await self._kinds[_COUNTERS].ask([question])).get(question)
+        return row[0] if row else 0
 
     async def close(self) -> None:
         for kind in self._kinds.values():

@@ -84,6 +84,22 @@ def test_ids_resolve_as_the_store_resolves_them(postgres_database: str) -> None:
     assert asked(postgres_database, lambda reads: reads.mapping_generation()) == 3
 
 
+def test_many_that_ask_for_the_generation_at_once_share_a_query(postgres_database: str, monkeypatch) -> None:
+    queries = []
+    rows = Link.rows
+
+    async def counted(link: Link, sql: str, parameters):
+        queries.append(sql)
+        return await rows(link, sql, parameters)
+
+    monkeypatch.setattr(Link, "rows", counted)
+
+    async def question(reads: GroupReads):
+        return await asyncio.gather(*[reads.mapping_generation() for _ in range(50)])
+
+    assert (asked(postgres_database, question), len(queries)) == ([0] * 50, 1)
+
+
 def test_a_connection_that_the_server_has_closed_is_opened_anew(writer: Writer, postgres_database: str) -> None:
     writer.conclude(conclusion("d1", event_key("e"), group("a")))
 
